@@ -1,0 +1,16 @@
+package state
+
+// A Receipt is what became of a delivery.
+type Receipt struct {
+	Runs    []*Run // queued, and safely on disk
+	Ignored string // where no run was queued: why, a short sentence
+}
+
+// A Refusal is why what a person asked for cannot be done now. It is an
+// answer, not a fault.
+type Refusal struct {
+	Reason string
+	Hint   string // what to do instead
+}
+
+func (r *Refusal) Error() string { return r.Reason }

@@ -1,0 +1,133 @@
+package state
+
+import (
+	"slices"
+	"time"
+)
+
+// RunKind says what a run does.
+type RunKind string
+
+const (
+	KindDeploy   RunKind = "deploy"
+	KindRollback RunKind = "rollback"
+)
+
+// TriggerKind says what started a run.
+type TriggerKind string
+
+const (
+	TriggerWebhook  TriggerKind = "webhook"
+	TriggerPoll     TriggerKind = "poll"
+	TriggerAPI      TriggerKind = "api"
+	TriggerCLI      TriggerKind = "cli"
+	TriggerRecovery TriggerKind = "recovery"
+)
+
+// ByPerson reports whether a person asked for the run.
+func (k TriggerKind) ByPerson() bool { return k == TriggerAPI || k == TriggerCLI }
+
+// A Trigger is why a run exists.
+type Trigger struct {
+	Kind     TriggerKind `json:"kind"`
+	Actor    string      `json:"actor,omitempty"`
+	Delivery string      `json:"delivery,omitempty"`
+	Reason   string      `json:"reason,omitempty"`
+}
+
+// RunStatus is where a run stands.
+type RunStatus string
+
+const (
+	RunQueued         RunStatus = "queued"
+	RunWaiting        RunStatus = "waiting"
+	RunRunning        RunStatus = "running"
+	RunSucceeded      RunStatus = "succeeded"
+	RunFailed         RunStatus = "failed"
+	RunRolledBack     RunStatus = "rolled_back"
+	RunRollbackFailed RunStatus = "rollback_failed"
+	RunSuperseded     RunStatus = "superseded"
+	RunCanceled       RunStatus = "canceled"
+	RunUnchanged      RunStatus = "unchanged"
+)
+
+// transitions is the whole life of a run: from where to where.
+var transitions = map[RunStatus][]RunStatus{
+	RunQueued:  {RunWaiting, RunRunning, RunSuperseded, RunCanceled, RunFailed},
+	RunWaiting: {RunQueued, RunRunning, RunSuperseded, RunCanceled, RunFailed},
+	RunRunning: {RunQueued, RunWaiting, RunSucceeded, RunFailed, RunRolledBack, RunRollbackFailed,
+		RunSuperseded, RunCanceled, RunUnchanged},
+}
+
+// Terminal reports whether a run with this status is over.
+func (s RunStatus) Terminal() bool { return s != "" && len(transitions[s]) == 0 }
+
+// CanBecome reports whether a run may go from s to next.
+func (s RunStatus) CanBecome(next RunStatus) bool { return slices.Contains(transitions[s], next) }
+
+// Phase is the journal of a run: what it may have done to the target. It is
+// on disk before the first change that it announces.
+type Phase string
+
+const (
+	PhasePreparing   Phase = ""             // nothing was changed
+	PhaseChanging    Phase = "changing"     // the deploy stage has begun to change the target
+	PhaseRollingBack Phase = "rolling_back" // the way back has begun
+)
+
+// A Run is one attempt to take a stack to a release. It is kept and shown as it is.
+type Run struct {
+	ID          string    `json:"id"`
+	Stack       string    `json:"stack"`
+	Kind        RunKind   `json:"kind"`
+	Trigger     Trigger   `json:"trigger"`
+	Commit      string    `json:"commit,omitempty"`  // empty until the fetch resolves the branch's tip
+	Subject     string    `json:"subject,omitempty"` // first line of the commit's message
+	Author      string    `json:"author,omitempty"`
+	Environment string    `json:"environment,omitempty"`
+	Previous    string    `json:"previous,omitempty"` // commit that was live before
+	Release     string    `json:"release,omitempty"`  // fingerprint, once the project is resolved
+	Status      RunStatus `json:"status"`
+
+	CreatedAt  time.Time  `json:"created_at"`
+	StartedAt  *time.Time `json:"started_at,omitempty"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+
+	Error        string `json:"error,omitempty"`
+	Hint         string `json:"hint,omitempty"`
+	SupersededBy string `json:"superseded_by,omitempty"`
+	RolledBackTo string `json:"rolled_back_to,omitempty"` // commit of the release that runs again
+	ApprovedBy   string `json:"approved_by,omitempty"`
+
+	Stages  []StageResult `json:"stages"`
+	Changes *Changes      `json:"changes,omitempty"`
+
+	// What was asked for, as far as it differs from "deploy the tip".
+	Want RunTarget `json:"want,omitzero"`
+
+	Phase         Phase  `json:"phase,omitempty"`
+	WaitingFor    string `json:"waiting_for,omitempty"`   // lock, freeze, approval or slot
+	Interruptions int    `json:"interruptions,omitempty"` // restarts of deployer that cut this run off after it began to change the target
+}
+
+// RunTarget is what a person asked for.
+type RunTarget struct {
+	Commit      string   `json:"commit,omitempty"`      // of a deploy: exactly this commit
+	Environment string   `json:"environment,omitempty"` // another one than the stack's own
+	Release     string   `json:"release,omitempty"`     // of a rollback: this fingerprint
+	Force       []string `json:"force,omitempty"`       // quarantine, lock, freeze
+	Pin         bool     `json:"pin,omitempty"`
+}
+
+// Forced reports whether the person overrides the named obstacle.
+func (t RunTarget) Forced(obstacle string) bool { return slices.Contains(t.Force, obstacle) }
+
+// Stage returns the result of the named stage, nil where the run has none.
+func (r *Run) Stage(name StageName) *StageResult {
+	for i := range r.Stages {
+		if r.Stages[i].Name == name {
+			return &r.Stages[i]
+		}
+	}
+	return nil
+}

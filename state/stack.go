@@ -1,0 +1,83 @@
+package state
+
+import "time"
+
+// A Stack is what deployer remembers of a stack between runs.
+type Stack struct {
+	Name        string       `json:"name"`
+	Live        *Release     `json:"live,omitempty"`      // whose containers run now
+	LastGood    *Release     `json:"last_good,omitempty"` // newest that was verified
+	Head        string       `json:"head,omitempty"`      // tip of the branch when last looked at
+	HeadRelease string       `json:"head_release,omitempty"`
+	Lock        *Lock        `json:"lock,omitempty"`
+	Pin         *Pin         `json:"pin,omitempty"`
+	Quarantined []Quarantine `json:"quarantined,omitempty"`
+	Reads       []string     `json:"reads,omitempty"`  // files that the last resolve read
+	Paths       []string     `json:"paths,omitempty"`  // patterns of pipeline.yaml that name more of them
+	Judged      *Judgement   `json:"judged,omitempty"` // of the last commit of the branch that a run ended on
+}
+
+// A Judgement is how the newest run for the branch ended.
+type Judgement struct {
+	Commit string    `json:"commit"`
+	Run    string    `json:"run"`
+	Status RunStatus `json:"status"`
+	// Again says that the same commit is worth another try without a person:
+	// the run failed before it changed anything.
+	Again bool `json:"again,omitempty"`
+	// Outage says that it failed on something unreachable, so that poll tries again too.
+	Outage bool `json:"outage,omitempty"`
+}
+
+// A Lock holds pushes back.
+type Lock struct {
+	Reason string    `json:"reason"`
+	By     string    `json:"by"` // a person, or "deployer"
+	At     time.Time `json:"at"`
+}
+
+// A Pin holds a stack on a release that a person chose.
+type Pin struct {
+	Commit string    `json:"commit"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// FindQuarantine returns the quarantine of a release, nil where there is none.
+func (s *Stack) FindQuarantine(release string) *Quarantine {
+	for i := range s.Quarantined {
+		if s.Quarantined[i].Release == release {
+			return &s.Quarantined[i]
+		}
+	}
+	return nil
+}
+
+// Sync is how the live release relates to the branch.
+type Sync string
+
+const (
+	SyncInSync        Sync = "in_sync"
+	SyncBehind        Sync = "behind"
+	SyncPinned        Sync = "pinned"
+	SyncQuarantined   Sync = "quarantined"
+	SyncNeverDeployed Sync = "never_deployed"
+)
+
+// Sync derives how the live release relates to the branch's tip.
+func (s *Stack) Sync() Sync {
+	switch {
+	case s.Live == nil && s.LastGood == nil && len(s.Quarantined) == 0:
+		return SyncNeverDeployed
+	case s.Pin != nil:
+		return SyncPinned
+	case s.HeadRelease != "" && s.FindQuarantine(s.HeadRelease) != nil:
+		return SyncQuarantined
+	case s.Live == nil:
+		return SyncNeverDeployed
+	case s.Head == s.Live.Commit || (s.HeadRelease != "" && s.HeadRelease == s.Live.ID):
+		return SyncInSync
+	}
+	return SyncBehind
+}
