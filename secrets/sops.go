@@ -1,0 +1,167 @@
+package secrets
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	"github.com/getsops/sops/v3/config"
+	"github.com/getsops/sops/v3/logging"
+	dotenvstore "github.com/getsops/sops/v3/stores/dotenv"
+	jsonstore "github.com/getsops/sops/v3/stores/json"
+)
+
+// SOPS logs to standard error, and what it logs can quote the file: a comment
+// that it cannot decrypt, for one. Its errors say all that is needed.
+func init() {
+	for _, logger := range logging.Loggers {
+		logger.SetOutput(io.Discard)
+	}
+}
+
+// A format is how SOPS wrote a file.
+type format int
+
+const (
+	plainFormat  format = iota
+	dotenvFormat        // NAME=ENC[…], with the metadata in lines that begin with sops_
+	binaryFormat        // JSON around one ciphertext: what `sops encrypt` makes of a name it does not know, such as .env.production
+)
+
+const ciphertext = "ENC[AES256_GCM,"
+
+// IsEncrypted reports whether SOPS encrypted the file, judged by its content.
+// A file that lost a part of its metadata, or all, is encrypted still.
+func IsEncrypted(data []byte) bool { return formatOf(data) != plainFormat }
+
+func formatOf(data []byte) format {
+	text := strings.TrimPrefix(string(data), bom)
+	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+		var file struct {
+			Sops json.RawMessage `json:"sops"`
+		}
+		if json.Unmarshal([]byte(text), &file) == nil && file.Sops != nil {
+			return binaryFormat
+		}
+	}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(line, "=")
+		switch strings.TrimSpace(name) {
+		case "sops_version", "sops_mac", "sops_lastmodified":
+			return dotenvFormat
+		}
+		if strings.HasPrefix(value, ciphertext) || strings.HasPrefix(line, "#"+ciphertext) {
+			return dotenvFormat
+		}
+	}
+	return plainFormat
+}
+
+// encryptedNames returns the variables whose values are encrypted in the file.
+func encryptedNames(data []byte) map[string]bool {
+	names := make(map[string]bool)
+	for line := range strings.Lines(strings.TrimPrefix(string(data), bom)) {
+		if name, value, ok := strings.Cut(line, "="); ok && strings.HasPrefix(value, ciphertext) {
+			names[nameOf(name)] = true
+		}
+	}
+	return names
+}
+
+// normalize undoes what an editor or git's autocrlf did to line ends after the
+// file was encrypted. Metadata tells: SOPS itself ends their lines with \n.
+func normalize(data []byte) []byte {
+	for line := range bytes.Lines(data) {
+		if bytes.HasPrefix(line, []byte("sops_")) && bytes.HasSuffix(line, []byte("\r\n")) {
+			return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+		}
+	}
+	return data
+}
+
+// loadTree reads the ciphertext. None of SOPS's own errors is handed on, since
+// they quote the line.
+func loadTree(path string, f format, data []byte) (sops.Tree, sops.Store, error) {
+	var store sops.Store = jsonstore.NewBinaryStore(&config.JSONBinaryStoreConfig{})
+	if f == dotenvFormat {
+		store = dotenvstore.NewStore(&config.DotenvStoreConfig{})
+		number := 0
+		for line := range strings.Lines(string(data)) {
+			number++
+			line = strings.TrimSuffix(line, "\n")
+			if line != "" && line[0] != '#' && !strings.Contains(line, "=") {
+				return sops.Tree{}, nil, noEquals(path, line, number)
+			}
+		}
+	}
+	tree, err := store.LoadEncryptedFile(data)
+	switch {
+	case errors.Is(err, sops.MetadataNotFound):
+		return tree, nil, &Error{Path: path, Problem: "its values are encrypted, but the sops_ lines at its end are missing",
+			Hint: "restore the file from Git and change it with `sops edit` only"}
+	case err != nil:
+		return tree, nil, &Error{Path: path, Problem: "the metadata that SOPS keeps in it cannot be read",
+			Hint: "a merge may have mixed two versions: take one of them whole, and make the changes of the other again with `sops edit`"}
+	}
+	return tree, store, nil
+}
+
+// decryptTree decrypts the whole file and verifies its integrity code.
+func decryptTree(path string, f format, data []byte, service *keyService) ([]byte, error) {
+	tree, store, err := loadTree(path, f, data)
+	if err != nil {
+		return nil, err
+	}
+	key, err := service.dataKey(&tree.Metadata)
+	if err != nil {
+		return nil, missingKey(path, &tree.Metadata, service)
+	}
+	cipher := &namingCipher{Cipher: aes.NewCipher()}
+	mac, err := tree.Decrypt(key, cipher)
+	if err != nil {
+		return nil, handEdited(path, cipher.failed)
+	}
+	want, err := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	if text, ok := want.(string); err != nil || !ok || !hmac.Equal([]byte(text), []byte(mac)) {
+		return nil, handEdited(path, "")
+	}
+	plain, err := store.EmitPlainFile(tree.Branches)
+	if err != nil {
+		return nil, &Error{Path: path, Problem: "SOPS encrypted something else than an env file in it",
+			Hint: "encrypt it again with `sops encrypt --input-type dotenv --output-type dotenv`"}
+	}
+	return plain, nil
+}
+
+// handEdited is the error for a file that does not agree with its integrity code.
+func handEdited(path, name string) *Error {
+	err := &Error{Path: path, Problem: "was changed without SOPS: its integrity code (MAC) does not match",
+		Hint: "undo the change and make it again with `sops edit`, which encrypts what is new; `sops edit --ignore-mac` accepts a change that is right"}
+	if validName.MatchString(name) {
+		err.Problem = fmt.Sprintf("was changed without SOPS: the value of %s cannot be decrypted", name)
+		err.Hint = "undo the change and make it again with `sops edit`; a value in plain that was committed has to be replaced by a new one"
+	}
+	return err
+}
+
+// namingCipher remembers which variable could not be decrypted, since SOPS
+// says only what its ciphertext was.
+type namingCipher struct {
+	sops.Cipher
+	failed string
+}
+
+func (c *namingCipher) Decrypt(ciphertext string, key []byte, path string) (any, error) {
+	plain, err := c.Cipher.Decrypt(ciphertext, key, path)
+	if err != nil {
+		c.failed = nameOf(strings.TrimSuffix(path, ":"))
+	}
+	return plain, err
+}
