@@ -1,0 +1,134 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+const redacted = "[redacted]"
+
+// The forms in which the file gives a secret called x.
+const (
+	formInline = ""      // x: the secret
+	formFile   = "_file" // x_file: a file with the secret, readable by its owner and group only
+	formEnv    = "_env"  // x_env: an environment variable of deployer's own
+)
+
+// A Secret is a loaded secret. However it is formatted, marshalled or logged,
+// it reads "[redacted]"; only Reveal gives it.
+type Secret struct {
+	// A pointer, because fmt looks into fields that are not exported without
+	// asking for String: it then prints the address.
+	plain *string
+	given bool // some form is in the file, though it may not have loaded
+}
+
+func newSecret(plain string) Secret { return Secret{plain: &plain, given: true} }
+
+// Reveal returns the secret, to be handed to what needs it and kept nowhere.
+func (s Secret) Reveal() string {
+	if s.plain == nil {
+		return ""
+	}
+	return *s.plain
+}
+
+// Empty reports whether there is no secret.
+func (s Secret) Empty() bool { return s.Reveal() == "" }
+
+func (s Secret) String() string               { return redacted }
+func (s Secret) GoString() string             { return redacted }
+func (s Secret) Format(w fmt.State, _ rune)   { _, _ = io.WriteString(w, redacted) }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (s Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
+
+func (*Secret) forms() []string { return []string{formInline, formFile, formEnv} }
+
+func (s *Secret) decodeForm(d *document, form string, n ast.Node, path string) {
+	if s.given {
+		d.fail(path, "keep one of the three forms: the value, _file or _env", "this secret is given twice")
+		return
+	}
+	s.given = true
+	if text, ok := d.scalar(n, path); ok {
+		*s = newSecret(d.secret(form, text, path))
+	}
+}
+
+// A SecretList is several secrets that count at the same time.
+type SecretList []Secret
+
+func (*SecretList) forms() []string { return []string{formInline, formFile, formEnv} }
+
+// decodeForm takes a list or a single value, and adds up over the forms.
+func (l *SecretList) decodeForm(d *document, form string, n ast.Node, path string) {
+	if _, ok := d.follow(n).(*ast.SequenceNode); !ok {
+		l.add(d, form, n, path)
+		return
+	}
+	for i, value := range d.items(n, path) {
+		l.add(d, form, value, item(path, i))
+	}
+}
+
+func (l *SecretList) add(d *document, form string, n ast.Node, path string) {
+	if text, ok := d.scalar(n, path); ok {
+		*l = append(*l, newSecret(d.secret(form, text, path)))
+	}
+}
+
+// maxSecret bounds a secret's file: no key or token comes near it.
+const maxSecret = 64 << 10
+
+// secret loads one secret and notes a problem where it cannot, or where it is empty.
+func (d *document) secret(form, text, path string) string {
+	switch form {
+	case formFile:
+		return d.secretFile(text, path)
+	case formEnv:
+		value, ok := os.LookupEnv(text)
+		if !ok || value == "" {
+			d.fail(path, "set it in the unit or container that starts deployer", "environment variable %s is not set or is empty", text)
+		}
+		return value
+	}
+	d.inline = append(d.inline, path)
+	if text == "" {
+		d.fail(path, "write the secret, or give it by _file or _env", "this secret is empty")
+	}
+	return text
+}
+
+// secretFile reads a secret from a file, without the line break that editors
+// leave at its end.
+func (d *document) secretFile(name, path string) string {
+	name = d.resolve(name)
+	if !d.privateFile(name, path) {
+		return ""
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		d.fail(path, "", "%v", err)
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	content = bytes.TrimRight(content, "\r\n")
+	switch {
+	case err != nil:
+		d.fail(path, "", "%v", err)
+	case len(content) > maxSecret:
+		d.fail(path, "", "%s is larger than %d bytes: this is not a secret", name, maxSecret)
+	case len(bytes.TrimSpace(content)) == 0:
+		d.fail(path, "write the secret into it", "%s is empty", name)
+	default:
+		return string(content)
+	}
+	return ""
+}

@@ -1,0 +1,76 @@
+package config
+
+import "slices"
+
+// The tables below are what the file's format has and this version does not do
+// yet. It is refused by name, so that nobody believes in a freeze that does not
+// freeze. To support one of them, delete its line.
+
+var unsupportedProviders = []string{
+	"gitlab", "forgejo", "gogs", "bitbucket", "bitbucket-server", "azure-devops",
+}
+
+var unsupportedServer = []struct {
+	key, what, instead string
+	used               func(c *Config) bool
+}{
+	{"oidc", "signing in through OIDC", "use tokens", func(c *Config) bool { return c.OIDC != nil }},
+	{"notify", "notifications", "take it out", func(c *Config) bool { return len(c.Notify) > 0 }},
+	{"policy", "a policy other than none", "take it out or write none", func(c *Config) bool { return !c.Policy.lax() }},
+}
+
+var unsupportedRepository = []struct {
+	key, what, instead string
+	used               func(r *Repository) bool
+}{
+	{"forge", "commit statuses and reviews", "take it out", func(r *Repository) bool { return r.Forge != nil }},
+}
+
+var unsupportedStack = []struct {
+	key, what, instead string
+	used               func(s *Stack) bool
+}{
+	{"", "several stacks by one pattern", "write one entry for each folder", (*Stack).Template},
+	{"target.swarm", "a Swarm as target", "use docker", func(s *Stack) bool { return s.Target.Swarm != "" }},
+	{"target.hosts", "several hosts as target", "write one stack for each host, with docker", func(s *Stack) bool { return len(s.Target.Hosts) > 0 }},
+	{"approval", "approval by a person", "write false or take it out", func(s *Stack) bool { return s.Approval }},
+	{"freeze", "freezing", "take it out", func(s *Stack) bool { return len(s.Freeze) > 0 }},
+	{"reconcile", "healing of drift", "write report or take it out", func(s *Stack) bool { return s.Reconcile == ReconcileHeal }},
+	{"policy", "a policy other than none", "take it out or write none", func(s *Stack) bool { return !s.Policy.lax() }},
+}
+
+func refuseUnsupported(doc *document, c *Config) {
+	for _, u := range unsupportedServer {
+		if u.used(c) {
+			refuse(doc, u.key, u.what, u.instead)
+		}
+	}
+	for name, r := range c.Repositories {
+		path := join("repositories", name)
+		for _, u := range unsupportedRepository {
+			if u.used(r) {
+				refuse(doc, path+"."+u.key, u.what, u.instead)
+			}
+		}
+		if r.Webhook != nil && slices.Contains(unsupportedProviders, r.Webhook.Provider) {
+			refuse(doc, path+".webhook.provider", "provider "+r.Webhook.Provider, "use poll, or have CI send a generic delivery")
+		}
+	}
+	for name, s := range c.Stacks {
+		path := join("stacks", name)
+		for _, u := range unsupportedStack {
+			if !u.used(s) {
+				continue
+			}
+			at := path
+			if u.key != "" {
+				at += "." + u.key
+			}
+			refuse(doc, at, u.what, u.instead)
+		}
+	}
+}
+
+func refuse(doc *document, path, what, instead string) {
+	doc.fail(path, instead, "not supported by this version yet: %s", what)
+}
