@@ -1,0 +1,119 @@
+// Package check owns the built-in checks: named tests of the outside world
+// that give evidence and a hint. One file holds one check. A Spec is a check
+// as pipeline.yaml writes it, a Check is one that is ready to run.
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"deployer/project"
+	"deployer/secrets"
+	"deployer/state"
+)
+
+// A Check is one test, with its fields decoded and its variables filled in.
+type Check interface {
+	// Run looks once. It honours ctx and changes nothing that lasts.
+	Run(ctx context.Context, w *World) Result
+}
+
+// A Result is what a check found. A check that could not look is skipped,
+// never passed.
+type Result struct {
+	Status  state.StepStatus
+	Message string // the evidence; must not hold a secret
+	Hint    string // what to do, where the status is not passed
+}
+
+// Engine is what checks ask of the place where the stack runs.
+type Engine interface {
+	Info(ctx context.Context) (project.Engine, error)
+	Containers(ctx context.Context, projectName string) ([]project.Container, error)
+	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
+	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+}
+
+// A World is what a check may look at. Checks do not change it. What is nil
+// cannot be looked at, or for Dial, Client, Resolve, Now and Log has a plain
+// default.
+type World struct {
+	Project  *project.Project // nil before the compose files are resolved
+	Env      *secrets.Env
+	Engine   Engine
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	Client   *http.Client // template: a check clones its *http.Transport and leaves out its proxy
+	Resolve  *net.Resolver
+	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
+	Now      func() time.Time
+	Log      io.Writer // redacted
+}
+
+func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if w.Dial != nil {
+		return w.Dial(ctx, network, address)
+	}
+	return (&net.Dialer{Resolver: w.Resolve}).DialContext(ctx, network, address)
+}
+
+func (w *World) now() time.Time {
+	if w.Now != nil {
+		return w.Now()
+	}
+	return time.Now()
+}
+
+func (w *World) log() io.Writer {
+	if w.Log != nil {
+		return w.Log
+	}
+	return io.Discard
+}
+
+// transport returns a transport of the check's own, which the caller closes
+// by CloseIdleConnections.
+func (w *World) transport() *http.Transport {
+	t := &http.Transport{ForceAttemptHTTP2: true}
+	if template := w.template(); template != nil {
+		t = template.Clone()
+	}
+	// A check asks the address it names; a proxy of the server's own network
+	// would answer in its place.
+	t.Proxy = nil
+	t.DialTLSContext = nil
+	t.DialContext = w.dial
+	t.TLSClientConfig = w.tls()
+	return t
+}
+
+// tls returns a TLS configuration of the check's own.
+func (w *World) tls() *tls.Config {
+	if template := w.template(); template != nil && template.TLSClientConfig != nil {
+		return template.TLSClientConfig.Clone()
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12}
+}
+
+func (w *World) template() *http.Transport {
+	if w.Client == nil {
+		return nil
+	}
+	t, _ := w.Client.Transport.(*http.Transport)
+	return t
+}
+
+func passed(message string) Result { return Result{Status: state.StepPassed, Message: message} }
+
+func failed(message, hint string) Result {
+	return Result{Status: state.StepFailed, Message: message, Hint: hint}
+}
+
+func warned(message, hint string) Result {
+	return Result{Status: state.StepWarned, Message: message, Hint: hint}
+}
+
+func skipped(why string) Result { return Result{Status: state.StepSkipped, Message: why} }
