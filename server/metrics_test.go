@@ -1,0 +1,81 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"deployer/state"
+)
+
+func TestMetricsCountWhatHappened(t *testing.T) {
+	f := newFixture(t)
+	f.update(func(tx *state.Tx) error {
+		return tx.PutStack(&state.Stack{Name: "registry", Lock: &state.Lock{Reason: "x", By: "y"},
+			Live:        &state.Release{ID: "f1", Stack: "registry", Commit: commitA, At: time.Unix(1700000000, 0)},
+			Quarantined: []state.Quarantine{{Release: "f2"}, {Release: "f3"}}})
+	})
+	f.deliver("infra", push(commitA), nil).expect(t, http.StatusAccepted)
+	f.deliver("infra", push(commitA), nil).expect(t, http.StatusOK)
+	f.deliver("infra", push(commitA), func(r *http.Request) { r.Header.Del("X-Hub-Signature-256") }).expect(t, http.StatusUnauthorized)
+	f.deliver("other", push(commitA), nil).expect(t, http.StatusNotFound)
+	f.call(RoleViewer, http.MethodGet, "/wp-login.php", "").expect(t, http.StatusNotFound)
+
+	run := newRun("registry", state.Trigger{})
+	for _, status := range []state.RunStatus{state.RunQueued, state.RunRunning, state.RunSucceeded, state.RunSucceeded} {
+		run.Status = status
+		f.RunChanged(run)
+	}
+	f.RunChanged(newRun("website", state.Trigger{}))
+
+	text := f.call(RoleViewer, http.MethodGet, "/metrics", "").expect(t, http.StatusOK).body
+	for _, line := range []string{
+		`deployer_deliveries_total{result="accepted"} 1`,
+		`deployer_deliveries_total{result="ignored"} 1`,
+		`deployer_deliveries_total{result="unauthorised"} 1`,
+		`deployer_deliveries_total{result="unknown_repository"} 1`,
+		`deployer_deliveries_total{result="too_large"} 0`,
+		`deployer_runs_finished_total{stack="registry",status="succeeded"} 1`,
+		`deployer_runs_active{stack="website",status="queued"} 1`,
+		`deployer_stack_locked{stack="registry"} 1`,
+		`deployer_stack_locked{stack="website"} 0`,
+		`deployer_stack_quarantined_releases{stack="registry"} 2`,
+		`deployer_stack_live_since_seconds{stack="registry"} 1.7e+09`,
+		`deployer_stack_live_info{commit="` + commitA + `",release="f1",stack="registry"} 1`,
+		`deployer_http_request_duration_seconds_count{code="202",method="POST",route="/hooks/:repository"} 1`,
+		`deployer_http_request_duration_seconds_count{code="404",method="any",route="other"} 1`,
+		`version="1.2.3"`,
+		`go_goroutines`,
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
+	if strings.Contains(text, "wp-login") || strings.Contains(text, `stack="registry",status="running"`) {
+		t.Error("the metrics keep what is over, or what anyone can make up")
+	}
+}
+
+func TestRunsUnderWayAreCountedFromTheStart(t *testing.T) {
+	f := newFixture(t)
+	run := f.putRun("registry", state.RunRunning)
+	again, err := New(f.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scrape := func() string {
+		w := httptest.NewRecorder()
+		again.MetricsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		return w.Body.String()
+	}
+	if line := `deployer_runs_active{stack="registry",status="running"} 1`; !strings.Contains(scrape(), line) {
+		t.Errorf("the metrics lack %s", line)
+	}
+	run.Status = state.RunFailed
+	again.RunChanged(run)
+	if text := scrape(); strings.Contains(text, "deployer_runs_active{") || !strings.Contains(text, `deployer_runs_finished_total{stack="registry",status="failed"} 1`) {
+		t.Error("a run that is over is counted as active")
+	}
+}

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"deployer/state"
+)
+
+var (
+	runStatuses = []state.RunStatus{
+		state.RunQueued, state.RunWaiting, state.RunRunning, state.RunSucceeded, state.RunFailed, state.RunRolledBack,
+		state.RunRollbackFailed, state.RunSuperseded, state.RunCanceled, state.RunUnchanged,
+	}
+	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback}
+)
+
+type runList struct {
+	Runs []*state.Run `json:"runs"`
+	Next string       `json:"next,omitempty"` // before of the next page
+}
+
+func (s *Server) listRuns(c *call) error {
+	q := c.query("stack", "status", "kind", "commit", "actor", "since", "until", "limit", "before")
+	wanted := state.RunQuery{
+		Stack:  q.text("stack"),
+		Status: oneOf(q, "status", runStatuses),
+		Kind:   oneOf(q, "kind", runKinds),
+		Commit: q.commit("commit"),
+		Actor:  q.text("actor"),
+		Since:  q.time("since"),
+		Until:  q.time("until"),
+		Before: q.text("before"),
+		Limit:  q.limit(),
+	}
+	if q.err != nil {
+		return q.err
+	}
+	runs, next, err := s.findRuns(wanted)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, runList{runs, next})
+}
+
+func (s *Server) findRuns(q state.RunQuery) (runs []*state.Run, next string, err error) {
+	err = s.Store.View(func(t *state.Tx) (err error) {
+		runs, next, err = t.Runs(q)
+		return err
+	})
+	for i, r := range runs {
+		runs[i] = viewRun(r)
+	}
+	return list(runs), next, err
+}
+
+func (s *Server) getRun(c *call) error {
+	if q := c.query(); q.err != nil {
+		return q.err
+	}
+	run, err := s.runOf(c)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, viewRun(run))
+}
+
+// runOf returns the run that the path names.
+func (s *Server) runOf(c *call) (*state.Run, error) {
+	id := c.name("run")
+	run, err := s.readRun(id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, notFound(fmt.Sprintf("there is no run %.80q", id), "/api/v1/runs lists the runs that are kept; old ones are not kept forever")
+	}
+	return run, err
+}
+
+func (s *Server) readRun(id string) (run *state.Run, err error) {
+	err = s.Store.View(func(t *state.Tx) (err error) {
+		run, err = t.Run(id)
+		return err
+	})
+	return run, err
+}
+
+// viewRun returns a run whose lists are [] in JSON where they are empty.
+func viewRun(r *state.Run) *state.Run {
+	shown := *r
+	shown.Stages = list(slices.Clone(r.Stages))
+	for i := range shown.Stages {
+		shown.Stages[i].Steps = list(shown.Stages[i].Steps)
+	}
+	if r.Changes != nil {
+		shown.Changes = viewChanges(r.Changes)
+	}
+	return &shown
+}
+
+func viewChanges(c *state.Changes) *state.Changes {
+	return &state.Changes{Services: list(c.Services)}
+}
