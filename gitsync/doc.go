@@ -1,0 +1,10 @@
+// Package gitsync owns the mirrors of config repositories: bare, shallow Git
+// repositories on disk, one per remote, which no other process writes.
+//
+// A Mirror fetches the tip of a branch, or an exact commit that is shown to be
+// on it, and hands it out as a Snapshot: an fs.FS over the commit's tree, read
+// from the packs without a checkout. Diff compares two of them.
+//
+// A mirror is a cache. What a crash or a full disk has broken is noticed at
+// the next fetch, which builds the mirror anew beside the old one.
+package gitsync

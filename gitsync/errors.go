@@ -1,0 +1,52 @@
+package gitsync
+
+import (
+	"context"
+	"errors"
+)
+
+// What can go wrong, for errors.Is. The error's text says where, and what to do.
+var (
+	// ErrAuth: the remote refused the credentials, or asks for some.
+	ErrAuth = errors.New("authentication failed")
+	// ErrUntrusted: the server's certificate or host key is not the expected one.
+	ErrUntrusted = errors.New("server not trusted")
+	// ErrNoRepository: the remote knows no such repository, or hides it.
+	ErrNoRepository = errors.New("repository not found")
+	// ErrBranchNotFound: the repository has no such branch.
+	ErrBranchNotFound = errors.New("branch not found")
+	// ErrNotOnBranch: the whole history of the branch does not contain the commit.
+	ErrNotOnBranch = errors.New("commit is not on the branch")
+	// ErrNotFound: the mirror does not hold the commit.
+	ErrNotFound = errors.New("commit is not in the mirror")
+	// ErrUnreachable: the remote did not answer, or broke off. Trying again can help.
+	ErrUnreachable = errors.New("remote unreachable")
+	// ErrDamaged: the mirror on disk cannot be read. The next fetch builds it anew.
+	ErrDamaged = errors.New("mirror damaged")
+	// ErrTooLarge: a file or a pack is above the limit for it.
+	ErrTooLarge = errors.New("too large")
+	// ErrSymlink: a path leads through a symlink, which is never followed.
+	ErrSymlink = errors.New("is a symlink, which is not followed")
+	// ErrSubmodule: a path leads into a submodule, whose content the repository does not hold.
+	ErrSubmodule = errors.New("is a submodule, whose content is not fetched")
+)
+
+// Retryable reports whether the same call can succeed later without anything
+// being changed: the network failed, or the mirror heals with the next fetch.
+func Retryable(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrDamaged)
+}
+
+// An opError is what leaves the package about a remote: a text without
+// credentials, and the kinds that errors.Is finds. It does not wrap the error
+// that it tells of, whose own text may hold a password.
+type opError struct {
+	text  string
+	kinds []error
+}
+
+func (e *opError) Error() string   { return e.text }
+func (e *opError) Unwrap() []error { return e.kinds }
