@@ -1,0 +1,112 @@
+package enginetest
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+//go:embed testapp/main.go
+var source []byte
+
+// Image imports an image of testapp and returns its name; each call makes one
+// with an ID of its own, which is removed when the test is over. Changes are
+// instructions of a Dockerfile: `ENV VERSION=2`, `HEALTHCHECK …`.
+func Image(t testing.TB, c *client.Client, changes ...string) string {
+	t.Helper()
+	program, err := build()
+	if err != nil {
+		t.Fatalf("build testapp: %v", err)
+	}
+	name := Prefix + "image/app:" + random()
+	changes = append([]string{`ENTRYPOINT ["/testapp"]`, "LABEL deployer.test=" + name}, changes...)
+	resp, err := c.ImageImport(t.Context(), client.ImageImportSource{Source: archive(program), SourceName: "-"}, name,
+		client.ImageImportOptions{Changes: changes})
+	if err != nil {
+		t.Fatalf("import %s: %v", name, err)
+	}
+	defer resp.Close()
+	if _, err := io.Copy(io.Discard, resp); err != nil {
+		t.Fatalf("import %s: %v", name, err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		_, err := c.ImageRemove(ctx, ID(t, c, name), client.ImageRemoveOptions{Force: true})
+		if err != nil && !cerrdefs.IsNotFound(err) {
+			t.Errorf("remove image %s: %v", name, err)
+		}
+	})
+	return name
+}
+
+// ID returns the ID of a local image, or the name itself where it is gone.
+func ID(t testing.TB, c *client.Client, name string) string {
+	t.Helper()
+	image, err := c.ImageInspect(context.WithoutCancel(t.Context()), name)
+	if err != nil {
+		return name
+	}
+	return image.ID
+}
+
+func archive(program []byte) io.Reader {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	// Writing to a buffer cannot fail; Close says so where the header was wrong.
+	_ = w.WriteHeader(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777})
+	_ = w.WriteHeader(&tar.Header{Name: "testapp", Mode: 0o755, Size: int64(len(program))})
+	_, _ = w.Write(program)
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return &out
+}
+
+// build returns the static testapp binary, built once for each version of its
+// source and kept in the user's cache folder.
+var build = sync.OnceValues(func() ([]byte, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(cache, "deployer-test")
+	binary := filepath.Join(dir, fmt.Sprintf("testapp-%x", sha256.Sum256(source)))
+	if data, err := os.ReadFile(binary); err == nil {
+		return data, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp(dir, "build-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	if err := os.WriteFile(filepath.Join(work, "main.go"), source, 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", "testapp", "main.go")
+	cmd.Dir = work
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	if err := os.Rename(filepath.Join(work, "testapp"), binary); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(binary)
+})

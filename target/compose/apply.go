@@ -1,0 +1,131 @@
+package compose
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/moby/api/types/container"
+
+	"deployer/project"
+	"deployer/state"
+)
+
+// Apply makes the Engine run p: it recreates the containers of services that
+// differ, keeps all others, starts what does not run in the order of
+// depends_on, and waits until every service is up: healthy where there is a
+// health check, else running for o.Settle, or ended with code 0 where it ends
+// by itself. The first service that cannot come up ends it with a
+// *ServiceError; an Engine that is lost ends it with
+// project.ErrEngineUnreachable. It may be repeated after a crash at any point.
+func (t *Target) Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error {
+	a, err := t.compare(ctx, p, o)
+	if err != nil {
+		return t.reached(err)
+	}
+	err = a.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return t.reached(err)
+}
+
+// An application is one Apply under way.
+type application struct {
+	*Target
+	want     *types.Project
+	options  project.ApplyOptions
+	log      *lines
+	have     []project.Container // before any change
+	changes  []state.ServiceChange
+	detached []string // services with a container that has lost a network
+}
+
+func (t *Target) compare(ctx context.Context, p *project.Project, o project.ApplyOptions) (*application, error) {
+	want, err := wanted(p)
+	if err != nil {
+		return nil, err
+	}
+	items, err := t.list(ctx, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	a := &application{Target: t, want: want, options: o, log: newLines(o.Log), have: observed(items), detached: detached(want, items)}
+	a.changes, err = plan(want, a.have)
+	return a, err
+}
+
+func (a *application) run(ctx context.Context) error {
+	what := a.describe()
+	if what == "" && !slices.ContainsFunc(a.have, waits) {
+		a.log.printf("every container is as it should be")
+		return nil
+	}
+	if what != "" {
+		if err := a.checkExternalNetworks(ctx); err != nil {
+			return err
+		}
+		if a.options.Changing != nil {
+			if err := a.options.Changing(ctx, what); err != nil {
+				return fmt.Errorf("nothing was changed: %w", err)
+			}
+		}
+	}
+	watch, ctx, stop := a.watch(ctx, a.want.Name)
+	defer stop()
+	if what != "" {
+		if err := a.converge(ctx); err != nil {
+			return lostOr(ctx, err)
+		}
+	}
+	return lostOr(ctx, a.bringUp(ctx, watch))
+}
+
+// waits reports whether a running container has yet to become healthy.
+func waits(c project.Container) bool {
+	return c.State == "running" && c.Health != "" && c.Health != "healthy"
+}
+
+// describe says what is about to change; empty where nothing has to.
+func (a *application) describe() string {
+	var parts []string
+	for _, c := range a.changes {
+		if c.Action == state.ActionKeep || c.Action == state.ActionRemove && !a.options.RemoveOrphans {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", c.Action, c.Name, c.Why))
+	}
+	if len(a.detached) > 0 {
+		parts = append(parts, "reattach "+strings.Join(a.detached, ", "))
+	}
+	for _, c := range a.have {
+		if _, ok := finalName(c); ok {
+			parts = append(parts, "tidy up "+c.Name)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// detached names the services with a container that is not on all of its
+// networks. A crash between the steps of a network's recreation leaves such.
+func detached(want *types.Project, items []container.Summary) []string {
+	var names []string
+	have := observed(items)
+	for i, item := range items {
+		s, ok := want.Services[have[i].Service]
+		if !ok || item.NetworkSettings == nil || slices.Contains(names, s.Name) {
+			continue
+		}
+		for key := range s.Networks {
+			network, ok := want.Networks[key]
+			if _, attached := item.NetworkSettings.Networks[network.Name]; ok && !attached {
+				names = append(names, s.Name)
+				break
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}

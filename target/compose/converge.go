@@ -1,0 +1,120 @@
+package compose
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/compose/v5/pkg/api"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+
+	"deployer/project"
+	"deployer/state"
+)
+
+// converge makes the networks, volumes and containers that the project wants
+// and removes the containers that it no longer has. What it makes is not
+// started.
+func (a *application) converge(ctx context.Context) error {
+	if err := a.tidy(ctx, a.have); err != nil {
+		return err
+	}
+	// Orphans go first: one may hold the name or the port of a renamed service.
+	if a.options.RemoveOrphans {
+		if err := a.removeOrphans(ctx); err != nil {
+			return err
+		}
+	}
+	library, err := a.library(&progress{log: a.log})
+	if err != nil {
+		return err
+	}
+	if err := library.Create(ctx, a.want, a.createOptions()); err != nil {
+		return fmt.Errorf("make the containers: %w", err)
+	}
+	return nil
+}
+
+// createOptions lets Compose recreate what differs by its hash, and makes it
+// recreate what differs in a way that it does not see.
+func (a *application) createOptions() api.CreateOptions {
+	o := api.CreateOptions{
+		Recreate: api.RecreateDiverged, RecreateDependencies: api.RecreateDiverged,
+		IgnoreOrphans: true, Inherit: true, SkipProviders: true, QuietPull: true,
+	}
+	if a.options.StopTimeout > 0 {
+		o.Timeout = &a.options.StopTimeout
+	}
+	forced := slices.Clone(a.detached)
+	for _, c := range a.changes {
+		if c.Action == state.ActionRecreate && strings.HasPrefix(c.Why, sharesWith) {
+			forced = append(forced, c.Name)
+		}
+	}
+	if len(forced) > 0 {
+		o.Services, o.Recreate = forced, api.RecreateForce
+	}
+	return o
+}
+
+func (a *application) removeOrphans(ctx context.Context) error {
+	var orphans []project.Container
+	for _, c := range a.have {
+		if _, ok := a.want.Services[c.Service]; !ok {
+			orphans = append(orphans, c)
+		}
+	}
+	return a.stopAndRemove(ctx, orphans, a.options.StopTimeout, a.log)
+}
+
+// stopAndRemove stops containers in parallel, with their own grace where
+// timeout is 0, and removes them; their volumes stay.
+func (t *Target) stopAndRemove(ctx context.Context, containers []project.Container, timeout time.Duration, log *lines) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range containers {
+		group.Go(func() error {
+			_, err := t.engine.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: seconds(timeout)})
+			if err != nil && !cerrdefs.IsNotFound(err) {
+				return t.reached(fmt.Errorf("stop container %s: %w", c.Name, err))
+			}
+			if err := t.removeContainer(ctx, c.ID); err != nil {
+				return fmt.Errorf("remove container %s: %w", c.Name, err)
+			}
+			log.printf("container %s removed", c.Name)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// seconds rounds up, so that a short grace is not none; nil for 0.
+func seconds(d time.Duration) *int {
+	if d <= 0 {
+		return nil
+	}
+	n := int((d + time.Second - 1) / time.Second)
+	return &n
+}
+
+// checkExternalNetworks fails before anything is changed; VolumeProblems does
+// the same for volumes.
+func (a *application) checkExternalNetworks(ctx context.Context) error {
+	for _, key := range a.want.NetworkNames() {
+		network := a.want.Networks[key]
+		if !network.External {
+			continue
+		}
+		_, err := a.engine.NetworkInspect(ctx, network.Name, client.NetworkInspectOptions{})
+		if cerrdefs.IsNotFound(err) {
+			return fmt.Errorf("network %s is external and does not exist; make it with `docker network create %s`", key, network.Name)
+		}
+		if err != nil {
+			return fmt.Errorf("network %s: %w", network.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package compose
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+)
+
+// MissingImages returns those of ids that are not local.
+func (t *Target) MissingImages(ctx context.Context, ids []string) ([]string, error) {
+	var missing []string
+	for _, id := range ids {
+		_, err := t.engine.ImageInspect(ctx, id)
+		switch {
+		case cerrdefs.IsNotFound(err):
+			missing = append(missing, id)
+		case err != nil:
+			return nil, t.reached(fmt.Errorf("image %s: %w", id, err))
+		}
+	}
+	return missing, nil
+}
+
+// KeepImages tags exactly these images of the stack, so that a prune leaves
+// them, and takes the tags of its other images away. One that is not local
+// cannot be kept and is passed over.
+func (t *Target) KeepImages(ctx context.Context, stack string, ids []string) error {
+	repository := keepRepository(stack)
+	keep := map[string]bool{}
+	for _, id := range ids {
+		_, hex, _ := strings.Cut(id, ":")
+		tag := repository + ":" + hex[:min(24, len(hex))]
+		keep[tag] = true
+		_, err := t.engine.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: tag})
+		if err != nil && !cerrdefs.IsNotFound(err) {
+			return t.reached(fmt.Errorf("keep image %s: %w", id, err))
+		}
+	}
+	list, err := t.engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", repository)})
+	if err != nil {
+		return t.reached(err)
+	}
+	for _, image := range list.Items {
+		for _, tag := range image.RepoTags {
+			if keep[tag] || !strings.HasPrefix(tag, repository+":") {
+				continue
+			}
+			_, err := t.engine.ImageRemove(ctx, tag, client.ImageRemoveOptions{})
+			if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // a container may use it still
+				return t.reached(fmt.Errorf("untag %s: %w", tag, err))
+			}
+		}
+	}
+	return nil
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// keepRepository is the local repository of a stack's kept images. A name
+// that a repository cannot have is told apart from its like by a hash.
+func keepRepository(stack string) string {
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(stack), "-"), "-")
+	if name != stack {
+		sum := sha256.Sum256([]byte(stack))
+		name = strings.TrimLeft(name+"-"+hex.EncodeToString(sum[:4]), "-")
+	}
+	return "deployer.local/" + name
+}

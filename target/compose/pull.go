@@ -1,0 +1,99 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	dockerconfig "github.com/docker/cli/cli/config"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// pull pulls one image. What the registry refuses is an *ImageError.
+func (t *Target) pull(ctx context.Context, r request, log *lines) error {
+	options := client.ImagePullOptions{}
+	if r.platform != "" {
+		platform, err := platforms.Parse(r.platform)
+		if err != nil {
+			return fmt.Errorf("service %s: platform %q: %w", r.services[0], r.platform, err)
+		}
+		options.Platforms = []ocispec.Platform{platform}
+	}
+	var err error
+	if options.RegistryAuth, err = t.credentials(ctx, r.ref); err != nil {
+		return err
+	}
+	failed := func(err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err = t.reached(err); errors.As(err, new(*engineError)) {
+			return err
+		}
+		return &ImageError{Services: r.services, Ref: r.ref, Reason: imageReason(err), Err: err}
+	}
+	response, err := t.engine.ImagePull(ctx, r.ref, options)
+	if err != nil {
+		return failed(err)
+	}
+	defer response.Close()
+	for message, err := range response.JSONMessages(ctx) {
+		switch {
+		case err != nil:
+			return failed(err)
+		case message.Error != nil:
+			return failed(message.Error)
+		case message.Progress == nil && message.ID != "":
+			log.printf("%s: %s %s", r.ref, message.ID, message.Status)
+		case message.Progress == nil && message.Status != "":
+			log.printf("%s: %s", r.ref, message.Status)
+		}
+	}
+	return nil
+}
+
+// credentials returns the encoded credentials for an image's registry, empty
+// where there are none.
+func (t *Target) credentials(ctx context.Context, ref string) (string, error) {
+	name, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", fmt.Errorf("image %q: %w", ref, err)
+	}
+	host := reference.Domain(name)
+	if t.auth != nil {
+		username, password, err := t.auth(ctx, host)
+		if err != nil {
+			return "", fmt.Errorf("credentials for registry %s: %w", host, err)
+		}
+		if username != "" {
+			return authconfig.Encode(registry.AuthConfig{Username: username, Password: password, ServerAddress: host})
+		}
+	}
+	key := host
+	if host == "docker.io" {
+		key = "https://index.docker.io/v1/"
+	}
+	known, err := dockerconfig.LoadDefaultConfigFile(io.Discard).GetAuthConfig(key)
+	if err != nil {
+		return "", fmt.Errorf("credentials for registry %s from docker's configuration: %w", host, err)
+	}
+	if known.Username == "" && known.IdentityToken == "" && known.RegistryToken == "" {
+		return "", nil
+	}
+	return authconfig.Encode(registry.AuthConfig{
+		Username: known.Username, Password: known.Password, ServerAddress: host,
+		IdentityToken: known.IdentityToken, RegistryToken: known.RegistryToken,
+	})
+}
+
+// satisfies reports whether an image of platform have is one of platform want.
+func satisfies(have ocispec.Platform, want string) bool {
+	platform, err := platforms.Parse(want)
+	return err == nil && platforms.NewMatcher(platform).Match(have)
+}
