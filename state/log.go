@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 )
 
-// logChunk is the size of the pieces, uncompressed, that a finished log is kept in.
+// logChunk is the size, uncompressed, of the pieces that a finished log is
+// kept in, and the most that one piece holds.
 const logChunk = 64 << 10
 
 var (
@@ -22,8 +24,19 @@ var (
 func (s *Store) AppendLog(run string, offset int64, text []byte) error {
 	return s.Update(func(t *Tx) error {
 		t.touched = append(t.touched, run)
-		return t.tx.Bucket(bucketLogs).Put(logKey(run, offset), encoder.EncodeAll(text, nil))
+		return putLog(t.tx, run, offset, text)
 	})
+}
+
+// putLog stores text in pieces that the decoder's memory is enough for.
+func putLog(tx *bolt.Tx, run string, offset int64, text []byte) error {
+	for piece := range slices.Chunk(text, logChunk) {
+		if err := tx.Bucket(bucketLogs).Put(logKey(run, offset), encoder.EncodeAll(piece, nil)); err != nil {
+			return err
+		}
+		offset += int64(len(piece))
+	}
+	return nil
 }
 
 // ReadLog returns a run's log from an offset in bytes on, at most about limit bytes.
@@ -71,13 +84,7 @@ func (s *Store) CompactLog(run string) error {
 		if err := deletePrefix(t.tx, bucketLogs, append([]byte(run), 0)); err != nil {
 			return err
 		}
-		for at := 0; at < all.Len(); at += logChunk {
-			piece := all.Bytes()[at:min(at+logChunk, all.Len())]
-			if err := t.tx.Bucket(bucketLogs).Put(logKey(run, int64(at)), encoder.EncodeAll(piece, nil)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return putLog(t.tx, run, 0, all.Bytes())
 	})
 }
 

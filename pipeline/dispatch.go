@@ -1,0 +1,159 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"deployer/state"
+)
+
+// Serve takes up what a crash cut off and then starts runs until ctx ends. It
+// returns when the runs under way have stopped, each at a point from which
+// the next start goes on, or when grace is over.
+func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
+	if err := q.recover(); err != nil {
+		return fmt.Errorf("take up the runs of the last start: %w", err)
+	}
+	polls := q.poll(ctx)
+	for {
+		if err := q.dispatch(); err != nil {
+			q.log.Error("look for runs to start", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			<-polls
+			return q.stop(grace)
+		case <-q.wake:
+		case <-time.After(time.Minute): // nothing should depend on it
+		}
+	}
+}
+
+func (q *Queue) stop(grace time.Duration) error {
+	q.mu.Lock()
+	for _, r := range q.running {
+		r.stop(errStopping)
+	}
+	q.mu.Unlock()
+	done := make(chan struct{})
+	go func() { q.group.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(grace):
+		return fmt.Errorf("runs did not stop within %s; the next start takes them up", grace)
+	}
+}
+
+// dispatch starts every run that may start now and says of the others what
+// they wait for.
+func (q *Queue) dispatch() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var start []*state.Run
+	err := q.store.Update(func(tx *state.Tx) error {
+		start = start[:0]
+		active, err := tx.ActiveRuns()
+		if err != nil {
+			return err
+		}
+		busy, slots := q.busy()
+		for _, run := range active {
+			if run.Status != state.RunQueued && run.Status != state.RunWaiting {
+				continue
+			}
+			started, err := q.tryStart(tx, run, busy, slots-len(start))
+			if err != nil {
+				return err
+			}
+			if started {
+				busy[q.stacks[run.Stack].Claim] = true
+				start = append(start, run)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, run := range start {
+		q.start(run)
+	}
+	return nil
+}
+
+// busy returns the claims that running runs hold, and how many more may start.
+func (q *Queue) busy() (claims map[string]bool, slots int) {
+	claims = make(map[string]bool, len(q.running))
+	for _, r := range q.running {
+		claims[r.claim] = true
+	}
+	return claims, q.workers - len(q.running)
+}
+
+// tryStart makes a waiting run a running one where nothing stands in its way.
+func (q *Queue) tryStart(tx *state.Tx, run *state.Run, busy map[string]bool, slots int) (bool, error) {
+	stack, ok := q.stacks[run.Stack]
+	if !ok {
+		at := q.now().UTC()
+		run.Status, run.FinishedAt = state.RunCanceled, &at
+		run.Error = "the stack is no longer in deployer.yaml"
+		return false, tx.PutRun(run)
+	}
+	known, err := tx.Stack(run.Stack)
+	if err != nil {
+		return false, err
+	}
+	waiting := ""
+	switch v, what := admit(run, known); {
+	case v == verdictIgnore:
+		at := q.now().UTC()
+		run.Status, run.FinishedAt, run.Error = state.RunCanceled, &at, fmt.Sprintf("the stack is held by a %s", what)
+		return false, tx.PutRun(run)
+	case v != verdictPass:
+		waiting = string(what)
+	case busy[stack.Claim] || slots <= 0:
+		return false, nil // stays queued
+	}
+	if waiting != "" {
+		if run.Status == state.RunWaiting && run.WaitingFor == waiting {
+			return false, nil
+		}
+		run.Status, run.WaitingFor = state.RunWaiting, waiting
+		return false, tx.PutRun(run)
+	}
+	at := q.now().UTC()
+	run.Status, run.WaitingFor, run.StartedAt = state.RunRunning, "", &at
+	return true, tx.PutRun(run)
+}
+
+// start works on a run in a goroutine of its own. q.mu is held.
+func (q *Queue) start(run *state.Run) {
+	stack := q.stacks[run.Stack]
+	stopping, stop := context.WithCancelCause(context.Background())
+	canceled, cancel := context.WithCancelCause(stopping)
+	q.running[run.ID] = &running{claim: stack.Claim, stop: stop, cancel: cancel}
+	q.group.Add(1)
+	go func() {
+		defer q.group.Done()
+		defer q.changed(run)
+		defer func() {
+			q.mu.Lock()
+			delete(q.running, run.ID)
+			q.mu.Unlock()
+			stop(nil)
+		}()
+		q.notify(run)
+		if err := q.runner.Execute(stopping, canceled, stack, run); err != nil && !errors.Is(err, errStopping) {
+			q.log.Error("run", "run", run.ID, "stack", run.Stack, "error", err)
+		}
+	}()
+}
+
+func (q *Queue) notify(run *state.Run) {
+	for _, o := range q.observers {
+		o.RunChanged(run)
+	}
+}

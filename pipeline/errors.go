@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+
+	"deployer/project"
+)
+
+// A hinted error carries what an operator can do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// WithHint adds to err what to do next.
+func WithHint(err error, hint string) error { return hinted{err, hint} }
+
+// Hint returns what to do about err, empty where nobody said.
+func Hint(err error) string {
+	var h hinted
+	if errors.As(err, &h) {
+		return h.hint
+	}
+	var own interface{ Hint() string }
+	if errors.As(err, &own) {
+		return own.Hint()
+	}
+	return ""
+}
+
+// nothingToDo ends a run well before anything was changed.
+type nothingToDo struct{ why string }
+
+func (n nothingToDo) Error() string { return n.why }
+
+// skip ends a stage that has nothing to do in this run.
+type skip struct{ why string }
+
+func (s skip) Error() string { return s.why }
+
+// outage marks a failure to reach something: the same may work in a moment.
+type outage struct{ error }
+
+func (o outage) Unwrap() error { return o.error }
+
+func isOutage(err error) bool {
+	var o outage
+	var own interface{ Retryable() bool }
+	return errors.As(err, &o) || errors.Is(err, project.ErrEngineUnreachable) ||
+		(errors.As(err, &own) && own.Retryable())
+}
+
+// Why a run's context ended.
+var (
+	errCanceled = errors.New("canceled")
+	errStopping = errors.New("deployer is stopping")
+	errDeadline = errors.New("the stage's deadline passed")
+)
+
+// endedBy reports whether ctx ended for the given cause.
+func endedBy(ctx context.Context, cause error) bool {
+	return ctx.Err() != nil && errors.Is(context.Cause(ctx), cause)
+}

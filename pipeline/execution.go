@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"deployer/gitsync"
+	"deployer/pipeline/check"
+	"deployer/project"
+	"deployer/secrets"
+	"deployer/state"
+)
+
+// An Execution is a run while it runs. Each of its fields is filled by one
+// stage and read by those after it; what is kept of it is the Run.
+type Execution struct {
+	Stack *Stack
+	Run   *state.Run
+	Known *state.Stack // what was kept of the stack when the run started
+	Log   io.Writer    // redacted lines of the run's log
+	Mask  *secrets.Redactor
+
+	Snapshot *gitsync.Snapshot // by fetch; nil where the release comes from its recipe
+	Tree     project.Tree      // by fetch: the snapshot, or the recipe
+	File     *File             // by fetch
+	FileRaw  []byte            // by fetch: pipeline.yaml as committed
+	Env      *secrets.Env      // by decrypt; never nil after it
+	Project  *project.Project  // by preflight, images pinned
+	Release  *state.Release    // by preflight
+	Outage   map[string]string // by preflight: checks of the live release that fail already → evidence
+	Failing  []string          // by verify: keys of the checks that failed
+	Kept     bool              // by verify: the release is good
+
+	impatient bool // outages are not waited for any more
+
+	again  *keptRelease // where the run takes the stack to a release that was kept
+	runner *Runner
+	stage  *state.StageResult
+	save   func()       // puts the run as it is now on disk
+	flush  func() error // puts what the log holds on disk
+}
+
+// environment is the entry of pipeline.yaml that the run uses.
+func (x *Execution) environment() string {
+	if x.Run.Want.Environment != "" {
+		return x.Run.Want.Environment
+	}
+	return x.Stack.Environment
+}
+
+// Logf writes one line to the run's log.
+func (x *Execution) Logf(format string, args ...any) {
+	fmt.Fprintf(x.Log, "%s "+format+"\n", append([]any{x.runner.now().UTC().Format(time.TimeOnly)}, args...)...)
+}
+
+// Step runs one action of the present stage and records it with its evidence:
+// the returned message, or the error and its hint.
+func (x *Execution) Step(ctx context.Context, name string, work func(context.Context) (string, error)) error {
+	started := x.runner.now()
+	message, err := work(ctx)
+	result := check.Result{Status: state.StepPassed, Message: message}
+	if err != nil {
+		result = check.Result{Status: state.StepFailed, Message: err.Error(), Hint: Hint(err)}
+	}
+	x.record(name, result, started)
+	return err
+}
+
+// record adds a finished step to the present stage, masked, and saves the run.
+func (x *Execution) record(name string, r check.Result, started time.Time) {
+	step := state.Step{
+		Name: x.Mask.Redact(name), Status: r.Status,
+		Message: x.Mask.Redact(r.Message), Hint: x.Mask.Redact(r.Hint),
+		DurationMS: x.runner.now().Sub(started).Milliseconds(),
+	}
+	x.stage.Steps = append(x.stage.Steps, step)
+	x.Logf("%s · %s: %s %s", x.stage.Name, step.Name, step.Status, step.Message)
+	if step.Hint != "" && step.Status != state.StepPassed {
+		x.Logf("%s · %s: what to do: %s", x.stage.Name, step.Name, step.Hint)
+	}
+	x.save()
+}
+
+// Check runs one check of a list as a step and reports how it ended.
+func (x *Execution) Check(ctx context.Context, spec check.Spec, w *check.World) check.Result {
+	started := x.runner.now()
+	result := check.Run(ctx, spec, w)
+	x.record(spec.TitleIn(x.Env), result, started)
+	return result
+}
+
+// world is what checks may look at now.
+func (x *Execution) world() *check.World {
+	return &check.World{
+		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
+		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
+		ReadFile: x.readFile, Now: x.runner.now, Log: x.Log,
+	}
+}
+
+// source describes how the run's project is resolved. The values of every
+// env file that a service names are masked as they are opened.
+func (x *Execution) source() project.Source {
+	return project.Source{
+		Tree: x.Tree, Dir: x.Stack.Directory, Files: x.File.Compose, Profiles: x.File.Profiles, Name: x.Stack.Project,
+		Env: x.Env, Roots: x.Stack.Roots, Digest: x.runner.parts.Vault.Digest,
+		OpenEnv: func(name string, data []byte) (*secrets.Env, error) {
+			env, err := x.Stack.Keys.Open(context.Background(), name, data)
+			if err != nil {
+				return nil, err
+			}
+			x.Mask.Add(env.Secrets()...)
+			return env, nil
+		},
+	}
+}

@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"deployer/state"
+)
+
+// Names returns the configured stacks in order.
+func (q *Queue) Names() []string { return slices.Sorted(maps.Keys(q.stacks)) }
+
+// Environment is the environment that a stack is deployed with by itself.
+func (q *Queue) Environment(name string) string {
+	if s, ok := q.stacks[name]; ok {
+		return s.Environment
+	}
+	return ""
+}
+
+// Health says whether what should run does: healthy, degraded where a
+// container is down or unhealthy, drifted where somebody else changed what
+// runs, unknown where nothing is deployed or the Engine does not answer.
+func (q *Queue) Health(ctx context.Context, name string) string {
+	const unknown = "unknown"
+	stack, ok := q.stacks[name]
+	if !ok {
+		return unknown
+	}
+	var known *state.Stack
+	err := q.store.View(func(tx *state.Tx) (err error) {
+		known, err = tx.Stack(name)
+		return err
+	})
+	if err != nil || known.Live == nil {
+		return unknown
+	}
+	observed, err := stack.Target.Containers(ctx, stack.Project)
+	if err != nil {
+		return unknown
+	}
+	live, err := q.runner.resolveKept(stack, known.Live)
+	if err != nil {
+		return unknown
+	}
+	changes, err := stack.Target.Plan(ctx, live, observed)
+	if err != nil {
+		return unknown
+	}
+	switch {
+	case !allUp(observed):
+		return "degraded"
+	case !(&state.Changes{Services: changes}).Empty():
+		return "drifted"
+	}
+	return "healthy"
+}

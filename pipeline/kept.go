@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"deployer/pipeline/check"
+	"deployer/project"
+	"deployer/secrets"
+	"deployer/state"
+)
+
+// A keptRelease is a release opened from its sealed recipe.
+type keptRelease struct {
+	release *state.Release
+	recipe  *project.Recipe
+	file    *File
+	env     *secrets.Env
+	project *project.Project
+}
+
+// seal packs what is needed to run the execution's release again, encrypted
+// to the server's own key.
+func (x *Execution) seal() ([]byte, error) {
+	recipe := x.Project.Recipe()
+	if x.FileRaw != nil {
+		recipe.Add(path.Join(x.Stack.Directory, FileName), x.FileRaw)
+	}
+	plain, err := recipe.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("pack the release: %w", err)
+	}
+	return x.runner.parts.Vault.Seal(plain)
+}
+
+// openRecipe decrypts the recipe of a release.
+func (r *Runner) openRecipe(stack, release string) (*project.Recipe, error) {
+	var sealed []byte
+	err := r.store.View(func(tx *state.Tx) (err error) {
+		sealed, err = tx.Sealed(stack, release)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recipe of release %s: %w", short(release), err)
+	}
+	plain, err := r.parts.Vault.Open(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open the recipe of release %s: %w", short(release), err)
+	}
+	return project.DecodeRecipe(plain)
+}
+
+// openKept resolves a release from its recipe alone, with its images pinned.
+func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, error) {
+	recipe, err := r.openRecipe(stack.Name, release.ID)
+	if err != nil {
+		return nil, err
+	}
+	file, _, err := ReadFile(recipe, stack.Directory, release.Environment)
+	if err != nil {
+		return nil, err
+	}
+	env, err := recipe.Env()
+	if err != nil {
+		return nil, err
+	}
+	p, err := project.Load(context.Background(), project.Source{
+		Tree: recipe, Dir: stack.Directory, Files: file.Compose, Profiles: file.Profiles, Name: stack.Project,
+		Env: env, Roots: stack.Roots, Digest: r.parts.Vault.Digest, OpenEnv: recipe.OpenEnv,
+	})
+	if err != nil {
+		return nil, err
+	}
+	images := make(map[string]project.Image, len(release.Images))
+	for service, id := range release.Images {
+		images[service] = project.Image{Ref: id, ID: id}
+	}
+	p.PinImages(images)
+	return &keptRelease{release: release, recipe: recipe, file: file, env: env, project: p}, nil
+}
+
+func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Project, error) {
+	kept, err := r.openKept(stack, release)
+	if err != nil {
+		return nil, err
+	}
+	return kept.project, nil
+}
+
+// world is what the kept release's checks may look at.
+func (k *keptRelease) world(x *Execution) *check.World {
+	w := x.world()
+	w.Project, w.Env = k.project, k.env
+	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.recipe, path.Join(x.Stack.Directory, name)) }
+	return w
+}

@@ -1,0 +1,100 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"deployer/state"
+)
+
+// poll looks at the branch of each stack that wants it, as the fall-back for
+// lost webhooks. The channel is closed when all have stopped.
+func (q *Queue) poll(ctx context.Context) <-chan struct{} {
+	var group sync.WaitGroup
+	for _, stack := range q.stacks {
+		if stack.Poll <= 0 {
+			continue
+		}
+		group.Go(func() {
+			tick := time.NewTicker(stack.Poll)
+			defer tick.Stop()
+			for {
+				if err := q.pollOnce(ctx, stack); err != nil && ctx.Err() == nil {
+					q.log.Warn("poll", "stack", stack.Name, "error", err)
+				}
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { group.Wait(); close(done) }()
+	return done
+}
+
+// pollOnce queues a run where the branch's tip was not judged yet.
+func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
+	tip, err := stack.Mirror.Tip(ctx, stack.Branch)
+	if err != nil {
+		return err
+	}
+	var queued *state.Run
+	err = q.store.Update(func(tx *state.Tx) error {
+		queued = nil
+		known, err := tx.Stack(stack.Name)
+		if err != nil {
+			return err
+		}
+		if known.Head != tip {
+			known.Head, known.HeadRelease = tip, ""
+			if err := tx.PutStack(known); err != nil {
+				return err
+			}
+		}
+		run := &state.Run{
+			ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindDeploy, Environment: stack.Environment,
+			Trigger: state.Trigger{Kind: state.TriggerPoll}, Commit: tip,
+			Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
+		}
+		wanted, err := q.pollWants(tx, known, run)
+		if err != nil || !wanted {
+			return err
+		}
+		queued = run
+		return q.enqueue(tx, run)
+	})
+	if err != nil {
+		return fmt.Errorf("queue %s: %w", short(tip), err)
+	}
+	if queued != nil {
+		q.changed(queued)
+	}
+	return nil
+}
+
+// pollWants reports whether poll may try a commit: it was not judged, or only
+// an outage stood in its way, and no run for it is under way.
+func (q *Queue) pollWants(tx *state.Tx, known *state.Stack, run *state.Run) (bool, error) {
+	if j := known.Judged; j != nil && j.Commit == run.Commit && !j.Outage {
+		return false, nil
+	}
+	if v, _ := admit(run, known); v == verdictIgnore {
+		return false, nil
+	}
+	active, err := tx.ActiveRuns()
+	if err != nil {
+		return false, err
+	}
+	for _, other := range active {
+		if other.Stack == run.Stack && other.Kind == state.KindDeploy && other.Want.Commit == "" &&
+			(other.Commit == run.Commit || other.Status != state.RunRunning) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,288 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"deployer/secrets"
+	"deployer/state"
+)
+
+// Parts are what runs work with, besides their stack.
+type Parts struct {
+	Vault    *secrets.Vault
+	Mask     func() *secrets.Redactor // a new redactor that knows the server's own secrets
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	Client   *http.Client
+	Resolver *net.Resolver
+	Now      func() time.Time
+	Log      *slog.Logger
+	LogLimit int64 // bytes of one run's log
+}
+
+// A Runner takes one run through its stages. It owns time, log, journal,
+// deadline and persistence; a stage only does its work.
+type Runner struct {
+	store *state.Store
+	parts Parts
+}
+
+// NewRunner makes a runner over the store.
+func NewRunner(store *state.Store, parts Parts) *Runner { return &Runner{store: store, parts: parts} }
+
+func (r *Runner) now() time.Time { return r.parts.Now() }
+
+// stage is one part of a run.
+type stage struct {
+	name  state.StageName
+	work  func(context.Context, *Execution) error
+	limit func(*Execution) time.Duration
+}
+
+func within(d time.Duration) func(*Execution) time.Duration {
+	return func(*Execution) time.Duration { return d }
+}
+
+// forward is the way of a run; back is what follows where it fails.
+var (
+	forward = []stage{
+		{state.StageFetch, fetch, within(2 * time.Minute)},
+		{state.StageDecrypt, decrypt, within(time.Minute)},
+		{state.StagePreflight, preflight, within(15 * time.Minute)},
+		{state.StageDeploy, deploy, deployLimit},
+		{state.StageVerify, verify, within(15 * time.Minute)},
+	}
+	back = stage{state.StageRollback, rollback, within(15 * time.Minute)}
+)
+
+func deployLimit(x *Execution) time.Duration { return time.Duration(x.File.Deploy.Timeout) }
+
+// Execute takes a run to its end. When cancel ends, a run that changed
+// nothing stops and one that did goes back. When stop ends, the run is left
+// for the next start, with its journal on disk, and errStopping is returned.
+// cancel must be derived from stop.
+func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run) error {
+	x, log, err := r.begin(s, run)
+	if err != nil {
+		return r.settle(&Execution{Stack: s, Run: run, Known: &state.Stack{Name: s.Name}, Mask: r.parts.Mask(), runner: r}, ending{err: err})
+	}
+	end := r.travel(stop, cancel, x)
+	if endedBy(stop, errStopping) && !end.final() {
+		run.Status = state.RunQueued
+		x.Logf("deployer is stopping; the next start goes on from here")
+		return errors.Join(errStopping, r.put(run), log.Flush())
+	}
+	return errors.Join(r.settle(x, end), r.store.CompactLog(run.ID))
+}
+
+// begin makes the execution of a run, also of one that was cut off.
+func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, *runLog, error) {
+	log, err := openRunLog(r.store, run.ID, r.parts.LogLimit)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the log: %w", err)
+	}
+	mask := r.parts.Mask()
+	x := &Execution{Stack: s, Run: run, Log: mask.Writer(log), Mask: mask, runner: r}
+	x.save = func() { r.save(x) }
+	x.flush = log.Flush
+	err = r.store.View(func(tx *state.Tx) (err error) {
+		x.Known, err = tx.Stack(s.Name)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	run.Stages = make([]state.StageResult, 0, len(forward)+1)
+	for _, st := range forward {
+		run.Stages = append(run.Stages, state.StageResult{Name: st.name, Status: state.StagePending, Steps: []state.Step{}})
+	}
+	if run.Previous == "" && x.Known.Live != nil {
+		run.Previous = x.Known.Live.Commit
+	}
+	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
+	return x, log, x.takeUp()
+}
+
+// takeUp opens the kept release that the run is for: of a rollback, and of a
+// run that had begun to change the target when it was cut off.
+func (x *Execution) takeUp() error {
+	id := x.Run.Want.Release
+	if x.Run.Phase != state.PhasePreparing {
+		id = x.Run.Release
+	}
+	if id == "" || x.goesBack() {
+		return nil
+	}
+	var release *state.Release
+	err := x.runner.store.View(func(tx *state.Tx) (err error) {
+		release, err = tx.Release(x.Stack.Name, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("release %s: %w", short(id), err)
+	}
+	kept, err := x.runner.openKept(x.Stack, release)
+	if err != nil {
+		return err
+	}
+	x.again, x.Release = kept, release
+	x.Tree, x.File, x.Env, x.Project = kept.recipe, kept.file, kept.env, kept.project
+	x.Mask.Add(kept.env.Secrets()...)
+	x.Run.Commit, x.Run.Subject, x.Run.Environment = release.Commit, release.Subject, release.Environment
+	return nil
+}
+
+// goesBack reports whether a run that was cut off goes back instead of on.
+func (x *Execution) goesBack() bool {
+	return x.Run.Phase == state.PhaseRollingBack ||
+		(x.Run.Phase == state.PhaseChanging && x.Run.Interruptions > 1)
+}
+
+// travel goes through the stages, and back where one fails after the target
+// was changed.
+func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
+	end := ending{}
+	if x.goesBack() {
+		end.err = errors.New(x.Run.Error)
+		if x.Run.Error == "" {
+			end.err = fmt.Errorf("deployer was cut off %d times while it deployed this commit", x.Run.Interruptions)
+			end.crashed = true
+		}
+	} else {
+		end.err = r.goForward(cancel, x)
+	}
+	if end.err == nil || x.Run.Phase == state.PhasePreparing || endedBy(stop, errStopping) {
+		return end
+	}
+	release, why := x.wayBack()
+	if release == nil {
+		end.stuck = why
+		return end
+	}
+	end.back = release
+	x.impatient = isOutage(end.err) // it was waited for already
+	if end.rollback = r.beginRollback(x, end); end.rollback == nil {
+		end.rollback = r.runStage(stop, x, back)
+	}
+	return end
+}
+
+func (r *Runner) goForward(ctx context.Context, x *Execution) error {
+	for _, st := range forward {
+		if err := r.runStage(ctx, x, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runStage does one stage with its deadline, and again where it failed on
+// something that may be back in a moment.
+func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
+	result := x.Run.Stage(st.name)
+	if result == nil {
+		x.Run.Stages = append(x.Run.Stages, state.StageResult{Name: st.name, Steps: []state.Step{}})
+		result = &x.Run.Stages[len(x.Run.Stages)-1]
+	}
+	started := r.now().UTC()
+	result.Status, result.StartedAt = state.StageRunning, &started
+	x.stage = result
+	x.save()
+
+	ctx, done := context.WithTimeoutCause(ctx, st.limit(x), errDeadline)
+	defer done()
+	err := r.persist(ctx, x, st)
+
+	finished := r.now().UTC()
+	result.FinishedAt = &finished
+	result.Status, err = judgeStage(result, err)
+	x.Logf("%s %s in %s", st.name, result.Status, finished.Sub(started).Round(time.Millisecond))
+	x.save()
+	if err != nil && !errors.As(err, &nothingToDo{}) {
+		return stageError{st.name, err}
+	}
+	return err
+}
+
+// judgeStage turns what a stage returned into its status and into what the
+// run does next.
+func judgeStage(result *state.StageResult, err error) (state.StageStatus, error) {
+	var s skip
+	switch {
+	case err == nil, errors.As(err, &nothingToDo{}):
+		if n := (nothingToDo{}); errors.As(err, &n) {
+			result.Steps = append(result.Steps, state.Step{Name: "compare", Status: state.StepPassed, Message: n.why})
+		}
+		return state.StagePassed, err
+	case errors.As(err, &s):
+		result.Steps = append(result.Steps, state.Step{Name: string(result.Name), Status: state.StepSkipped, Message: s.why})
+		return state.StageSkipped, nil
+	}
+	return state.StageFailed, err
+}
+
+// persist repeats a stage while it fails on an outage: a few times before the
+// target was changed, until the deadline after.
+func (r *Runner) persist(ctx context.Context, x *Execution, st stage) error {
+	for attempt := 0; ; attempt++ {
+		err := r.attempt(ctx, x, st)
+		if ctx.Err() != nil && err != nil {
+			if cause := context.Cause(ctx); !errors.Is(err, cause) {
+				return fmt.Errorf("%w: %w", cause, err)
+			}
+			return err
+		}
+		if err == nil || !isOutage(err) || x.impatient || (x.Run.Phase == state.PhasePreparing && attempt == 2) {
+			return err
+		}
+		pause := min(time.Second<<attempt/2, 5*time.Second)
+		x.Logf("%s: %v; trying again in %s", st.name, err, pause)
+		for i := range x.stage.Steps {
+			if x.stage.Steps[i].Status == state.StepFailed {
+				x.stage.Steps[i].Status = state.StepWarned
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// attempt does a stage once. A panic in it is its failure, not the server's.
+func (r *Runner) attempt(ctx context.Context, x *Execution, st stage) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.parts.Log.Error("panic in a stage", "run", x.Run.ID, "stage", st.name, "panic", p, "stack", string(debug.Stack()))
+			err = WithHint(fmt.Errorf("a fault of deployer itself: %v", p), "see the server's log, and report it")
+		}
+	}()
+	return st.work(ctx, x)
+}
+
+// save puts the run as it is now on disk. That it cannot be saved is logged:
+// the stage that changes the target saves for itself and does not go on.
+func (r *Runner) save(x *Execution) {
+	if err := r.put(x.Run); err != nil {
+		r.parts.Log.Error("save the run", "run", x.Run.ID, "error", err)
+	}
+}
+
+func (r *Runner) put(run *state.Run) error {
+	return r.store.Update(func(tx *state.Tx) error { return tx.PutRun(run) })
+}
+
+// stageError names the stage that failed.
+type stageError struct {
+	stage state.StageName
+	error
+}
+
+func (e stageError) Error() string { return fmt.Sprintf("%s: %v", e.stage, e.error) }
+func (e stageError) Unwrap() error { return e.error }

@@ -1,0 +1,250 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"deployer/state"
+)
+
+// ending is how a run's way ended.
+type ending struct {
+	err      error          // why it did not end verified; nil where it did
+	crashed  bool           // the process died while it deployed; the release is not to blame
+	stuck    string         // why there was no way back
+	back     *state.Release // the release that the stack was taken back to
+	rollback error          // why that failed
+}
+
+// final reports whether the run is over, whatever else happens.
+func (e ending) final() bool { return e.err == nil || (e.back != nil && e.rollback == nil) }
+
+// beginRollback puts on disk that the way back begins, and quarantines the
+// release so that nothing brings it back by itself.
+func (r *Runner) beginRollback(x *Execution, end ending) error {
+	x.Run.Phase = state.PhaseRollingBack
+	x.Run.Error, x.Run.Hint = x.Mask.Redact(end.err.Error()), x.Mask.Redact(Hint(end.err))
+	for i := range x.Run.Stages { // a stage that never ran is skipped, not pending for ever
+		if x.Run.Stages[i].Status == state.StagePending {
+			x.Run.Stages[i].Status = state.StageSkipped
+		}
+	}
+	return r.store.Update(func(tx *state.Tx) error {
+		if x.blamed(end) {
+			if err := x.quarantine(tx); err != nil {
+				return err
+			}
+		}
+		return tx.PutRun(x.Run)
+	})
+}
+
+// blamed reports whether the failure is the release's own: no crash of
+// deployer, and not only checks that failed before the change too.
+func (x *Execution) blamed(end ending) bool {
+	if end.crashed || x.Run.Release == "" {
+		return false
+	}
+	if len(x.Failing) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(x.Failing, func(key string) bool { _, outside := x.Outage[key]; return !outside })
+}
+
+func (x *Execution) quarantine(tx *state.Tx) error {
+	return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) {
+		addQuarantine(s, state.Quarantine{
+			Release: x.Run.Release, Commit: x.Run.Commit, Run: x.Run.ID, Why: x.Run.Error, At: x.runner.now().UTC(),
+		})
+	})
+}
+
+func addQuarantine(s *state.Stack, q state.Quarantine) {
+	dropQuarantine(s, q.Release)
+	s.Quarantined = append(s.Quarantined, q)
+}
+
+func dropQuarantine(s *state.Stack, release string) {
+	s.Quarantined = slices.DeleteFunc(s.Quarantined, func(q state.Quarantine) bool { return q.Release == release })
+}
+
+// settle writes how the run ended and what that makes of its stack, in one transaction.
+func (r *Runner) settle(x *Execution, end ending) error {
+	run := x.Run
+	at := r.now().UTC()
+	run.FinishedAt = &at
+	run.Status = x.status(end)
+	if end.err != nil && run.Status != state.RunUnchanged {
+		run.Error, run.Hint = x.Mask.Redact(x.sentence(end)), x.Mask.Redact(Hint(end.err))
+	}
+	if end.back != nil && end.rollback == nil {
+		run.RolledBackTo = end.back.Commit
+	}
+	for i := range run.Stages {
+		if run.Stages[i].Status == state.StagePending || run.Stages[i].Status == state.StageRunning {
+			run.Stages[i].Status = state.StageSkipped
+		}
+	}
+	if x.Log != nil { // all of the log is on disk before the run is over: who follows it reads to the end
+		x.Logf("%s %s", run.Status, run.Error)
+		if err := x.flush(); err != nil {
+			r.parts.Log.Error("store the log", "run", run.ID, "error", err)
+		}
+	}
+	err := r.store.Update(func(tx *state.Tx) error {
+		known, err := tx.Stack(x.Stack.Name)
+		if err != nil {
+			return err
+		}
+		if err := x.settleStack(tx, known, end, at); err != nil {
+			return err
+		}
+		if err := tx.PutStack(known); err != nil {
+			return err
+		}
+		return tx.PutRun(run)
+	})
+	if err != nil {
+		return fmt.Errorf("store how the run ended: %w", err)
+	}
+	return r.releaseImages(x)
+}
+
+func (x *Execution) status(end ending) state.RunStatus {
+	switch {
+	case end.err == nil:
+		return state.RunSucceeded
+	case errors.As(end.err, &nothingToDo{}):
+		return state.RunUnchanged
+	case x.Run.Phase == state.PhasePreparing && errors.Is(end.err, errCanceled):
+		return state.RunCanceled
+	case end.back == nil:
+		return state.RunFailed
+	case end.rollback != nil:
+		return state.RunRollbackFailed
+	}
+	return state.RunRolledBack
+}
+
+// sentence is what matters about a run that did not end verified.
+func (x *Execution) sentence(end ending) string {
+	switch {
+	case end.rollback != nil:
+		return fmt.Sprintf("%v; and the way back to %s failed: %v; the stack is locked", end.err, short(end.back.Commit), end.rollback)
+	case end.stuck != "":
+		return fmt.Sprintf("%v; %s: what runs now was left for you to look at", end.err, end.stuck)
+	}
+	return end.err.Error()
+}
+
+// settleStack brings what is kept of the stack up to date.
+func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at time.Time) error {
+	run := x.Run
+	if x.Project != nil {
+		s.Reads = x.Project.Reads
+		s.Paths = x.File.Paths
+	}
+	x.judgeHead(s, end)
+	switch {
+	case run.Status == state.RunSucceeded:
+		return x.settleGood(tx, s, at)
+	case end.stuck != "" && x.blamed(end):
+		addQuarantine(s, state.Quarantine{Release: run.Release, Commit: run.Commit, Run: run.ID, Why: run.Error, At: at})
+	case run.Status == state.RunRolledBack:
+		back := *end.back
+		back.At = at
+		s.Live = &back
+		return tx.WentLive(&back)
+	case run.Status == state.RunRollbackFailed:
+		s.Lock = &state.Lock{By: "deployer", At: at,
+			Reason: fmt.Sprintf("run %s failed and so did its rollback; look at the stack, then unlock it", run.ID)}
+	}
+	return nil
+}
+
+// judgeHead notes what the run says about the branch's tip.
+func (x *Execution) judgeHead(s *state.Stack, end ending) {
+	run := x.Run
+	if run.Kind != state.KindDeploy || run.Want.Commit != "" || run.Want.Environment != "" || run.Commit == "" {
+		return
+	}
+	s.Head, s.HeadRelease = run.Commit, run.Release
+	if run.Status == state.RunUnchanged && run.Release == "" && s.Live != nil {
+		s.HeadRelease = s.Live.ID
+	}
+	untouched := run.Phase == state.PhasePreparing
+	s.Judged = &state.Judgement{
+		Commit: run.Commit, Run: run.ID, Status: run.Status,
+		Again:  untouched && (run.Status == state.RunFailed || run.Status == state.RunCanceled),
+		Outage: untouched && run.Status == state.RunFailed && isOutage(end.err),
+	}
+}
+
+// settleGood makes the run's release the live and the last good one.
+func (x *Execution) settleGood(tx *state.Tx, s *state.Stack, at time.Time) error {
+	left := s.LastGood
+	x.Release.VerifiedAt = &at
+	if err := tx.PutRelease(x.Release, nil); err != nil {
+		return err
+	}
+	s.Live, s.LastGood = x.Release, x.Release
+	dropQuarantine(s, x.Release.ID)
+	want := x.Run.Want
+	switch {
+	case x.Run.Kind == state.KindRollback:
+		if left != nil && left.ID != x.Release.ID {
+			addQuarantine(s, state.Quarantine{Release: left.ID, Commit: left.Commit, Run: x.Run.ID, At: at,
+				Why: fmt.Sprintf("%s rolled it back: %s", x.Run.Trigger.Actor, x.Run.Trigger.Reason)})
+		}
+		s.Pin = nil
+		if want.Pin {
+			s.Pin = x.pin(at)
+		}
+	case want.Commit != "" || want.Environment != "":
+		s.Pin = x.pin(at)
+	case x.Run.Trigger.Kind.ByPerson():
+		s.Pin = nil
+	}
+	return nil
+}
+
+func (x *Execution) pin(at time.Time) *state.Pin {
+	return &state.Pin{Commit: x.Run.Commit, By: x.Run.Trigger.Actor, Reason: x.Run.Trigger.Reason, At: at}
+}
+
+// releaseImages gives up the images that no release needs which the stack
+// could go back to.
+func (r *Runner) releaseImages(x *Execution) error {
+	if x.Run.Phase == state.PhasePreparing {
+		return nil
+	}
+	var keep []string
+	err := r.store.View(func(tx *state.Tx) error {
+		releases, err := tx.Releases(x.Stack.Name)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(releases, func(a, b *state.Release) int { return b.At.Compare(a.At) })
+		for i, release := range releases {
+			if i < imagesKeptFor || (x.Known.LastGood != nil && release.ID == x.Known.LastGood.ID) {
+				keep = append(keep, imagesOf(release)...)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
+	defer done()
+	if err := x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep); err != nil {
+		r.parts.Log.Warn("give up images of old releases", "stack", x.Stack.Name, "error", err)
+	}
+	return nil
+}
+
+// imagesKeptFor is the number of newest releases whose images are kept from a prune.
+const imagesKeptFor = 5

@@ -1,0 +1,43 @@
+package pipeline
+
+import (
+	"path/filepath"
+	"time"
+
+	"deployer/gitsync"
+	"deployer/project"
+	"deployer/secrets"
+)
+
+// A Stack is what the server's configuration says of one stack, with the
+// parts that its runs work with.
+type Stack struct {
+	Name        string
+	Repository  string
+	Branch      string // short name
+	Directory   string // in the repository, "." for its root
+	Project     string // compose project
+	Environment string // an entry of pipeline.yaml's environments; empty for its top level
+	Claim       string // what no two runs may change at once: target and project
+	Poll        time.Duration
+
+	Mirror *gitsync.Mirror
+	Keys   secrets.Keyring
+	Target Target
+	Roots  project.Roots
+}
+
+// ref is the full name of the stack's branch.
+func (s *Stack) ref() string { return "refs/heads/" + s.Branch }
+
+// NewRoots returns the folders below data, and on tmpfs, that a stack's
+// mounts live in. They stay the same for the life of the stack: containers
+// are bound to them.
+func NewRoots(data, tmpfs, stack string) project.Roots {
+	return project.Roots{
+		Objects: filepath.Join(data, "objects"),
+		Copies:  filepath.Join(data, "stacks", stack, "copies"),
+		Data:    filepath.Join(data, "stacks", stack, "data"),
+		Secrets: filepath.Join(tmpfs, stack),
+	}
+}

@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"deployer/project"
+	"deployer/state"
+)
+
+// deploy makes the target run the release. Before the first change the
+// release, and that the change begins, are on disk.
+func deploy(ctx context.Context, x *Execution) error {
+	err := x.Step(ctx, "files", func(ctx context.Context) (string, error) {
+		if err := project.Materialise(x.Tree, x.Project.Mounts); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d mounts in place", len(x.Project.Mounts)), nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := x.keepImages(ctx); err != nil {
+		return err
+	}
+	return x.Step(ctx, "apply", func(ctx context.Context) (string, error) {
+		o := x.applyOptions(func(context.Context, string) error { return x.beginChange() })
+		if err := x.Stack.Target.Apply(ctx, x.Project, o); err != nil {
+			return "", err
+		}
+		if x.Run.Phase == state.PhasePreparing { // no container differs: only checks did
+			if err := x.beginChange(); err != nil {
+				return "", err
+			}
+			return "no container differs", nil
+		}
+		return describe(x.Run.Changes), nil
+	})
+}
+
+// keepImages protects the images of the release, and of the one to go back
+// to, from a prune.
+func (x *Execution) keepImages(ctx context.Context) error {
+	keep := imagesOf(x.Release)
+	for _, r := range []*state.Release{x.Known.LastGood, x.Known.Live} {
+		if r != nil {
+			keep = append(keep, imagesOf(r)...)
+		}
+	}
+	return x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep)
+}
+
+func (x *Execution) applyOptions(changing func(context.Context, string) error) project.ApplyOptions {
+	return project.ApplyOptions{
+		Log: x.Log, Wait: time.Duration(x.File.Deploy.Wait),
+		RemoveOrphans: x.File.Deploy.Orphans == "remove", Changing: changing,
+	}
+}
+
+// beginChange puts on disk that the run may have changed the target from now
+// on, with all that is needed to take it up after a crash.
+func (x *Execution) beginChange() error {
+	var sealed []byte
+	if x.again == nil {
+		var err error
+		if sealed, err = x.seal(); err != nil {
+			return err
+		}
+	}
+	x.Run.Phase = state.PhaseChanging
+	x.Release.At = x.runner.now().UTC()
+	return x.runner.store.Update(func(tx *state.Tx) error {
+		if err := tx.PutRelease(x.Release, sealed); err != nil {
+			return err
+		}
+		if err := tx.WentLive(x.Release); err != nil {
+			return err
+		}
+		if err := tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live = x.Release }); err != nil {
+			return err
+		}
+		return tx.PutRun(x.Run)
+	})
+}
+
+func describe(changes *state.Changes) string {
+	count := map[state.ServiceAction]int{}
+	for _, s := range changes.Services {
+		count[s.Action]++
+	}
+	return fmt.Sprintf("%d created, %d recreated, %d kept, %d removed", count[state.ActionCreate],
+		count[state.ActionRecreate], count[state.ActionKeep], count[state.ActionRemove])
+}

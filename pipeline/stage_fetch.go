@@ -1,0 +1,131 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"deployer/gitsync"
+	"deployer/project"
+	"deployer/state"
+)
+
+// fetch resolves the branch's tip, or the commit that was asked for, and
+// from then on the run is for that commit. A release that is run again needs
+// no Git server.
+func fetch(ctx context.Context, x *Execution) error {
+	if x.again != nil {
+		return skip{"the release was kept with all that it needs"}
+	}
+	err := x.Step(ctx, "fetch", func(ctx context.Context) (string, error) {
+		snapshot, err := x.fetchSnapshot(ctx)
+		if err != nil {
+			return "", err
+		}
+		x.Snapshot, x.Tree = snapshot, snapshot
+		x.Run.Commit, x.Run.Subject, x.Run.Author = snapshot.Commit, snapshot.Subject, snapshot.Author
+		return fmt.Sprintf("%s “%s” by %s", short(snapshot.Commit), snapshot.Subject, snapshot.Author), nil
+	})
+	if err != nil {
+		return err
+	}
+	if why, err := x.unconcerned(ctx); err != nil || why != "" {
+		if err == nil {
+			err = nothingToDo{why}
+		}
+		return err
+	}
+	return x.Step(ctx, FileName, x.readPipeline)
+}
+
+func (x *Execution) fetchSnapshot(ctx context.Context) (*gitsync.Snapshot, error) {
+	want := x.Run.Want.Commit
+	if want == "" {
+		return x.Stack.Mirror.Fetch(ctx, x.Stack.Branch)
+	}
+	return x.Stack.Mirror.FetchCommit(ctx, x.Stack.Branch, want)
+}
+
+func (x *Execution) readPipeline(context.Context) (string, error) {
+	file, raw, err := ReadFile(x.Tree, x.Stack.Directory, x.environment())
+	if err != nil {
+		return "", err
+	}
+	if err := file.findEnv(x.Tree, x.Stack.Directory); err != nil {
+		return "", err
+	}
+	x.File, x.FileRaw = file, raw
+	if raw == nil {
+		return "none in the commit: defaults apply", nil
+	}
+	return fmt.Sprintf("%d checks before, %d after", len(file.Preflight), len(file.Verify)), nil
+}
+
+// unconcerned says why a push does not concern the stack, where comparing the
+// trees of the last commit that the stack agreed with and of this one proves it.
+func (x *Execution) unconcerned(ctx context.Context) (string, error) {
+	last := x.Known.Judged
+	if x.Known.Live == nil || last == nil || x.Run.Trigger.Kind.ByPerson() || x.Run.Phase != state.PhasePreparing ||
+		(last.Status != state.RunSucceeded && last.Status != state.RunUnchanged) {
+		return "", nil
+	}
+	before, err := x.Stack.Mirror.Snapshot(ctx, last.Commit)
+	if errors.Is(err, gitsync.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	changed, err := gitsync.Diff(ctx, before, x.Snapshot)
+	if err != nil {
+		return "", err
+	}
+	concerned, err := concerns(changed, x.Stack.Directory, x.Known.Paths, x.Known.Reads)
+	if err != nil || concerned != "" {
+		return "", err
+	}
+	return fmt.Sprintf("no file of this stack changed between %s and %s", short(last.Commit), short(x.Snapshot.Commit)), nil
+}
+
+// concerns returns the first of the changed paths that concerns a stack: one
+// in its folder, one that its last resolve read, or one that its patterns
+// name. Patterns are relative to the repository's root.
+func concerns(changed []string, dir string, patterns, reads []string) (string, error) {
+	read := make(map[string]bool, len(reads))
+	for _, name := range reads {
+		read[name] = true
+	}
+	for _, name := range changed {
+		if dir == "." || strings.HasPrefix(name, dir+"/") || read[name] {
+			return name, nil
+		}
+		for _, pattern := range patterns {
+			ok, err := doublestar.Match(pattern, name)
+			if err != nil {
+				return "", fmt.Errorf("paths: %q is no pattern: %w", pattern, err)
+			}
+			if ok {
+				return name, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// readFile reads a file of the stack's folder for a check.
+func (x *Execution) readFile(name string) ([]byte, error) {
+	full := path.Join(x.Stack.Directory, name)
+	if !fs.ValidPath(full) {
+		return nil, fmt.Errorf("%s leaves the repository", name)
+	}
+	return fs.ReadFile(x.Tree, full)
+}
+
+func short(commit string) string { return commit[:min(7, len(commit))] }
+
+var _ project.Tree = (*gitsync.Snapshot)(nil)

@@ -1,0 +1,276 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"deployer/pipeline/check"
+	"deployer/project"
+	"deployer/state"
+)
+
+// preflight says before anything changes what would go wrong. It runs every
+// check even where one failed, so that a person sees all that is missing.
+func preflight(ctx context.Context, x *Execution) error {
+	if x.again == nil {
+		if err := x.resolve(ctx, x.File.Deploy.Pull); err != nil {
+			return err
+		}
+	}
+	if err := x.judge(ctx); err != nil {
+		return err
+	}
+	var failed []string
+	note := func(name string, err error) {
+		if err != nil {
+			failed = append(failed, name)
+		}
+	}
+	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
+	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
+	if x.again != nil {
+		note("images", x.Step(ctx, "images", x.checkKeptImages))
+	}
+	note("way back", x.Step(ctx, "way back", x.checkWayBack))
+	for _, spec := range x.preflightChecks() {
+		if x.Check(ctx, spec, x.world()).Status == state.StepFailed {
+			failed = append(failed, spec.TitleIn(x.Env))
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(failed) > 0 {
+		return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(failed, ", ")),
+			"each failed step says what to do; then push again")
+	}
+	x.checkLive(ctx)
+	return ctx.Err()
+}
+
+// preflightChecks are the built-in checks and the stack's own. A release that
+// is run again was checked when it was new: only the Engine is looked at.
+func (x *Execution) preflightChecks() []check.Spec {
+	if x.again != nil {
+		return []check.Spec{check.Default("engine")}
+	}
+	return check.WithDefaults(x.File.Preflight, "env", "placeholders", "engine")
+}
+
+// resolve makes the project of the release and pins its images, pulling what
+// is missing while the old containers still run.
+func (x *Execution) resolve(ctx context.Context, pull string) error {
+	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
+		p, err := project.Load(ctx, x.source())
+		if err != nil {
+			return "", WithHint(err, "try `deployer check` on the folder, or `docker compose config`")
+		}
+		x.Project = p
+		x.Mask.Add(p.Secrets()...)
+		if builds := p.Builds(); len(builds) > 0 {
+			return "", WithHint(fmt.Errorf("service %s has build: and building is not supported by this version", strings.Join(builds, ", ")),
+				"build and push the image elsewhere, and name it with image:")
+		}
+		return fmt.Sprintf("%d services, %d mounts", len(p.Compose.Services), len(p.Mounts)), nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, warning := range x.Project.Warnings {
+		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, x.runner.now())
+	}
+	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
+}
+
+func (x *Execution) pinImages(ctx context.Context, pull string) (string, error) {
+	images, err := x.Stack.Target.Images(ctx, x.Project, pull, x.Log)
+	if err != nil {
+		return "", err
+	}
+	x.Project.PinImages(images)
+	pulled := 0
+	for _, image := range images {
+		if image.Pulled {
+			pulled++
+		}
+	}
+	return fmt.Sprintf("%d on the Engine, %d of them pulled now", len(images), pulled), nil
+}
+
+// judge compares the release with what is known: the live one, and those that
+// were tried and failed.
+func (x *Execution) judge(ctx context.Context) error {
+	if x.Release == nil {
+		x.Release = &state.Release{
+			ID:    x.Project.Fingerprint(x.runner.parts.Vault.Digest, x.FileRaw, []byte(x.environment())),
+			Stack: x.Stack.Name, Commit: x.Run.Commit, Subject: x.Run.Subject, Run: x.Run.ID,
+			Environment: x.environment(), Images: imageIDs(x.Project.Images),
+		}
+	}
+	x.Run.Release = x.Release.ID
+	if q := x.Known.FindQuarantine(x.Release.ID); q != nil && x.again == nil && !x.Run.Want.Forced("quarantine") {
+		return WithHint(fmt.Errorf("this release is quarantined: it was tried in run %s and failed: %s", q.Run, q.Why),
+			"push a commit that changes the stack, or deploy with --force quarantine")
+	}
+	observed, err := x.Stack.Target.Containers(ctx, x.Stack.Project)
+	if err != nil {
+		return err
+	}
+	changes, err := x.changes(ctx, observed)
+	if err != nil {
+		return err
+	}
+	if x.isLive() && changes.Empty() && allUp(observed) {
+		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", short(x.Release.ID))}
+	}
+	x.Run.Changes = changes
+	return nil
+}
+
+func imageIDs(images map[string]project.Image) map[string]string {
+	out := make(map[string]string, len(images))
+	for service, image := range images {
+		out[service] = image.ID
+	}
+	return out
+}
+
+// isLive reports whether the release is the one that runs and was verified.
+func (x *Execution) isLive() bool {
+	live, good := x.Known.Live, x.Known.LastGood
+	return live != nil && good != nil && live.ID == x.Release.ID && good.ID == x.Release.ID &&
+		x.Run.Phase == state.PhasePreparing
+}
+
+func allUp(containers []project.Container) bool {
+	return !slices.ContainsFunc(containers, func(c project.Container) bool { return !c.LivesOn() })
+}
+
+func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
+	problems, err := x.Stack.Target.VolumeProblems(ctx, x.Project)
+	if err != nil {
+		return "", err
+	}
+	if len(problems) > 0 {
+		return "", WithHint(errors.New(strings.Join(problems, "; ")),
+			"deployer never removes a volume: give the new definition a new volume name, or move the data by hand")
+	}
+	return "no volume definition changed", nil
+}
+
+// checkWrittenFiles refuses a deploy that would silently replace files that a
+// container has written into its copy of tracked content.
+func (x *Execution) checkWrittenFiles(context.Context) (string, error) {
+	if x.Known.Live == nil {
+		return "none mounted by a release before", nil
+	}
+	old, err := x.runner.resolveKept(x.Stack, x.Known.Live)
+	if err != nil {
+		return "", fmt.Errorf("resolve the live release: %w", err)
+	}
+	var leaving []project.Mount
+	for _, m := range old.Mounts {
+		stays := slices.ContainsFunc(x.Project.Mounts, func(n project.Mount) bool { return n.Host == m.Host })
+		if m.Kind == project.MountCopy && !stays {
+			leaving = append(leaving, m)
+		}
+	}
+	written, err := project.WrittenCopies(leaving)
+	if err != nil {
+		return "", err
+	}
+	if len(written) == 0 {
+		return "no container has written into tracked files", nil
+	}
+	var names []string
+	for _, m := range written {
+		names = append(names, m.Service+": "+m.Path)
+	}
+	return "", WithHint(fmt.Errorf("a container has written into tracked files that this push replaces: %s", strings.Join(names, ", ")),
+		"mount them read-only (:ro), or keep what is written with x-deployer: {files: keep} on the service")
+}
+
+// checkKeptImages makes sure that a release that is run again still can be.
+func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
+	missing, err := x.Stack.Target.MissingImages(ctx, imagesOf(x.Release))
+	if err != nil {
+		return "", err
+	}
+	if len(missing) > 0 {
+		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
+			"load them again (docker load, or docker pull by digest), or choose another release")
+	}
+	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with", len(x.Release.Images)), nil
+}
+
+func imagesOf(r *state.Release) []string {
+	var out []string
+	for _, id := range r.Images {
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// checkWayBack makes sure, before the first container stops, that the last
+// good release can run again from what is local.
+func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
+	good := x.Known.LastGood
+	switch {
+	case !x.File.Rollback.Automatic:
+		return "automatic rollback is off for this release", nil
+	case good == nil:
+		return "this is the first release: there is none to go back to", nil
+	}
+	missing, err := x.Stack.Target.MissingImages(ctx, imagesOf(good))
+	if err != nil {
+		return "", err
+	}
+	if len(missing) > 0 {
+		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", short(good.Commit), strings.Join(missing, ", ")),
+			"load or pull them again, or push once with rollback: {automatic: false}")
+	}
+	if _, err := x.runner.resolveKept(x.Stack, good); err != nil {
+		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", short(good.Commit), err),
+			"push once with rollback: {automatic: false}")
+	}
+	return fmt.Sprintf("release of %s is complete and local", short(good.Commit)), nil
+}
+
+// checkLive runs the live release's own checks once: what fails now has a
+// cause outside of this push.
+func (x *Execution) checkLive(ctx context.Context) {
+	x.Outage = map[string]string{}
+	if x.Known.LastGood == nil || x.Known.Live == nil || x.Known.Live.ID != x.Known.LastGood.ID || x.Run.Phase != state.PhasePreparing {
+		return
+	}
+	live, err := x.runner.openKept(x.Stack, x.Known.Live)
+	if err != nil {
+		x.record("live release", check.Result{Status: state.StepSkipped, Message: "its checks could not be read: " + err.Error()}, x.runner.now())
+		return
+	}
+	started := x.runner.now()
+	for _, spec := range live.file.Verify {
+		if r := check.Run(ctx, spec.Once(), live.world(x)); r.Status == state.StepFailed {
+			x.Outage[spec.Key()] = r.Message
+		}
+	}
+	if len(x.Outage) == 0 {
+		return
+	}
+	var evidence []string
+	for _, message := range x.Outage {
+		evidence = append(evidence, message)
+	}
+	slices.Sort(evidence)
+	x.record("live release", check.Result{
+		Status:  state.StepWarned,
+		Message: "the live release fails its own checks before the change: " + strings.Join(evidence, "; "),
+		Hint:    "look outside of this push; a check that fails now does not quarantine it",
+	}, started)
+}

@@ -1,0 +1,60 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"deployer/project"
+	"deployer/state"
+)
+
+// rollback takes the stack back to the last good release: its project, env,
+// mounts and images, from what is local alone, and verifies it like a deploy.
+func rollback(ctx context.Context, x *Execution) error {
+	good := x.Known.LastGood
+	var kept *keptRelease
+	err := x.Step(ctx, "release", func(context.Context) (string, error) {
+		var err error
+		if kept, err = x.runner.openKept(x.Stack, good); err != nil {
+			return "", err
+		}
+		x.Mask.Add(kept.env.Secrets()...)
+		if err := project.Materialise(kept.recipe, kept.project.Mounts); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("back to %s “%s”", short(good.Commit), good.Subject), nil
+	})
+	if err != nil {
+		return err
+	}
+	x.File = kept.file
+	err = x.Step(ctx, "apply", func(ctx context.Context) (string, error) {
+		if err := x.Stack.Target.Apply(ctx, kept.project, x.applyOptions(nil)); err != nil {
+			return "", err
+		}
+		return "its containers are up", nil
+	})
+	if err != nil {
+		return err
+	}
+	if failing := x.runChecks(ctx, kept.world(x), kept.file.Verify, x.Outage); len(failing) > 0 {
+		return errors.New(x.lastFailure())
+	}
+	return ctx.Err()
+}
+
+// wayBack is the release that a failure of this run goes back to; nil and why
+// where there is none.
+func (x *Execution) wayBack() (*state.Release, string) {
+	good := x.Known.LastGood
+	switch {
+	case x.File != nil && !x.File.Rollback.Automatic:
+		return nil, "automatic rollback is off"
+	case good == nil:
+		return nil, "there is no good release yet to go back to"
+	case good.ID == x.Run.Release:
+		return nil, "this is the last good release itself"
+	}
+	return good, ""
+}

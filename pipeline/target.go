@@ -1,0 +1,38 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"deployer/project"
+	"deployer/state"
+)
+
+// A Target is where a stack's releases run. Every method may be repeated
+// after a crash at any point, and none removes a volume.
+type Target interface {
+	Info(ctx context.Context) (project.Engine, error)
+	// Images resolves each service's image to one that is local, pulling by policy.
+	Images(ctx context.Context, p *project.Project, policy string, log io.Writer) (map[string]project.Image, error)
+	// MissingImages returns those of ids that are not local.
+	MissingImages(ctx context.Context, ids []string) ([]string, error)
+	// KeepImages protects exactly these images of the stack from a prune.
+	KeepImages(ctx context.Context, stack string, ids []string) error
+	Containers(ctx context.Context, projectName string) ([]project.Container, error)
+	// Plan says what Apply would do to each service.
+	Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error)
+	// VolumeProblems names volumes that exist with another definition.
+	VolumeProblems(ctx context.Context, p *project.Project) ([]string, error)
+	// Apply makes the target run p, recreating only what differs, and waits
+	// until it is up. It calls o.Changing before the first change.
+	Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error
+	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
+	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+}
+
+// An Observer is told of each change of a run's status, after it is on disk.
+// It must not block.
+type Observer interface {
+	RunChanged(run *state.Run)
+}
