@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"deployer/state"
+)
+
+// An apiClient talks to a server's API.
+type apiClient struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// serverFlags adds the flags that name a server, and returns how to reach it.
+func serverFlags(cmd *cobra.Command) func() (*apiClient, error) {
+	server := cmd.Flags().String("server", os.Getenv("DEPLOYER_URL"), "address of the server (DEPLOYER_URL)")
+	token := cmd.Flags().String("token", "", "API token (DEPLOYER_TOKEN)")
+	return func() (*apiClient, error) {
+		if *token == "" {
+			*token = os.Getenv("DEPLOYER_TOKEN")
+		}
+		if *server == "" {
+			*server = "http://127.0.0.1:8484"
+		}
+		u, err := url.Parse(*server)
+		if err != nil || u.Host == "" {
+			return nil, usageError("--server %q is no address: write it as https://deploy.example.com", *server)
+		}
+		if *token == "" {
+			return nil, usageError("no token: set DEPLOYER_TOKEN or --token (`deployer token` makes one)")
+		}
+		return &apiClient{base: strings.TrimSuffix(*server, "/"), token: *token, http: &http.Client{}}, nil
+	}
+}
+
+// A problem is the API's answer to what it did not do.
+type problem struct {
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint"`
+	Status int    `json:"status"`
+}
+
+func (p *problem) Error() string {
+	text := p.Title
+	if p.Detail != "" {
+		text = p.Detail
+	}
+	if p.Hint != "" {
+		text += "; " + p.Hint
+	}
+	return text
+}
+
+func (c *apiClient) request(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("X-Deployer-Client", "cli")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("reach the server: %w; is --server right, and does it run?", err)
+	}
+	if res.StatusCode >= 400 {
+		defer res.Body.Close()
+		p := &problem{Title: res.Status, Status: res.StatusCode}
+		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p)
+		return nil, p
+	}
+	return res, nil
+}
+
+// do sends in and reads the answer into out, where they are not nil.
+func (c *apiClient) do(ctx context.Context, method, path string, in, out any) error {
+	res, err := c.request(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+		return fmt.Errorf("read the server's answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+func stackPath(stack string, more ...string) string {
+	return "/api/v1/stacks/" + url.PathEscape(stack) + strings.Join(more, "")
+}
+
+// follow writes a run's log as it grows, through lost connections, and
+// returns the run when it is over.
+func (c *apiClient) follow(ctx context.Context, id string, out io.Writer) (*state.Run, error) {
+	last := ""
+	for failures := 0; ; {
+		ended, err := c.stream(ctx, id, &last, out)
+		if ended {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		var p *problem
+		if errors.As(err, &p) && p.Status < 500 {
+			return nil, err
+		}
+		if failures++; failures > 60 {
+			return nil, fmt.Errorf("follow run %s: %w; it goes on without you: `deployer logs %s`", id, err, id)
+		}
+		time.Sleep(time.Second)
+	}
+	run := new(state.Run)
+	return run, c.do(ctx, http.MethodGet, "/api/v1/runs/"+url.PathEscape(id), nil, run)
+}
+
+// stream reads the event stream of a log from the event after *last on.
+func (c *apiClient) stream(ctx context.Context, id string, last *string, out io.Writer) (ended bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/api/v1/runs/"+url.PathEscape(id)+"/log", nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Accept", "text/event-stream")
+	if *last != "" {
+		req.Header.Set("Last-Event-ID", *last)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return false, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		p := &problem{Title: res.Status, Status: res.StatusCode}
+		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p)
+		return false, p
+	}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 1<<20)
+	event := ""
+	for lines.Scan() {
+		field, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "event":
+			event = value
+		case "id":
+			*last = value
+		case "data":
+			if event == "end" {
+				return true, nil
+			}
+			fmt.Fprintln(out, value)
+		case "":
+			event = ""
+		}
+	}
+	return false, errors.Join(lines.Err(), io.ErrUnexpectedEOF)
+}
