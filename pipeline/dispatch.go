@@ -16,6 +16,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	if err := q.recover(); err != nil {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
+	q.restoreFiles()
 	polls := q.poll(ctx)
 	for {
 		if err := q.dispatch(); err != nil {

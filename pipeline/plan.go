@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"deployer/project"
 	"deployer/state"
@@ -17,9 +18,9 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 	if err != nil {
 		return nil, err
 	}
-	if services == nil {
-		services = []state.ServiceChange{}
-	}
+	services = slices.DeleteFunc(services, func(s state.ServiceChange) bool {
+		return s.Action == state.ActionRemove && x.File.Deploy.Orphans == "keep"
+	})
 	if live := x.Known.Live; live != nil {
 		if old, err := x.runner.resolveKept(x.Stack, live); err == nil {
 			explain(services, project.Compare(old, x.Project))

@@ -1,8 +1,39 @@
 package pipeline
 
 import (
+	"deployer/project"
 	"deployer/state"
 )
+
+// restoreFiles puts what the live releases mount back where it is gone: after
+// a reboot the files that hold secrets are, since they live in memory.
+func (q *Queue) restoreFiles() {
+	for _, stack := range q.stacks {
+		if err := q.restoreFilesOf(stack); err != nil {
+			q.log.Error("restore the files that containers mount", "stack", stack.Name, "error", err,
+				"hint", "deploy the stack again")
+		}
+	}
+}
+
+func (q *Queue) restoreFilesOf(stack *Stack) error {
+	var live *state.Release
+	err := q.store.View(func(tx *state.Tx) error {
+		known, err := tx.Stack(stack.Name)
+		if err == nil {
+			live = known.Live
+		}
+		return err
+	})
+	if err != nil || live == nil {
+		return err
+	}
+	kept, err := q.runner.openKept(stack, live)
+	if err != nil {
+		return err
+	}
+	return project.Materialise(kept.recipe, kept.project.Mounts)
+}
 
 // recover makes the runs that were cut off by the end of the last process
 // wait again, each with its journal: what had changed nothing starts anew;

@@ -66,7 +66,7 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		p, err := project.Load(ctx, x.source())
 		if err != nil {
-			return "", WithHint(err, "try `deployer check` on the folder, or `docker compose config`")
+			return "", WithHint(err, "correct the file and push again")
 		}
 		x.Project = p
 		x.Mask.Add(p.Secrets()...)

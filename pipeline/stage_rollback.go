@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"deployer/project"
 	"deployer/state"
@@ -19,11 +20,15 @@ func rollback(ctx context.Context, x *Execution) error {
 		if kept, err = x.runner.openKept(x.Stack, good); err != nil {
 			return "", err
 		}
-		x.Mask.Add(kept.env.Secrets()...)
+		x.Mask.Add(kept.project.Secrets()...)
 		if err := project.Materialise(kept.recipe, kept.project.Mounts); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("back to %s “%s”", short(good.Commit), good.Subject), nil
+		held, err := x.holdServices(kept.project)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("back to %s “%s”%s", short(good.Commit), good.Subject, held), nil
 	})
 	if err != nil {
 		return err
@@ -42,6 +47,21 @@ func rollback(ctx context.Context, x *Execution) error {
 		return errors.New(x.lastFailure())
 	}
 	return ctx.Err()
+}
+
+// holdServices leaves the services that must not go back as they are now.
+func (x *Execution) holdServices(back *project.Project) (said string, err error) {
+	if len(back.NeverRollback) == 0 {
+		return "", nil
+	}
+	current := x.Project
+	if current == nil { // the process that resolved it is gone
+		if current, err = x.runner.resolveKept(x.Stack, x.Known.Live); err != nil {
+			return "", fmt.Errorf("services that must not go back: %w", err)
+		}
+	}
+	back.Hold(current, back.NeverRollback)
+	return fmt.Sprintf("; %s must not go back and stays as it is", strings.Join(back.NeverRollback, ", ")), nil
 }
 
 // wayBack is the release that a failure of this run goes back to; nil and why

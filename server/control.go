@@ -118,7 +118,7 @@ func (s *Server) plan(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, viewChanges(changes))
+	return c.JSON(http.StatusOK, map[string]*state.Changes{"changes": viewChanges(changes)})
 }
 
 func (s *Server) lock(c *call) error {
