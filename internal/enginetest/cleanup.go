@@ -5,7 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
 )
 
 // Cleanup removes the project's containers, networks and volumes, and the
@@ -27,29 +32,26 @@ func remove(ctx context.Context, c *client.Client, project string) (failed []err
 			failed = append(failed, err)
 		}
 	}
-	mine := client.Filters{}.Add("label", "com.docker.compose.project="+project)
-	containers, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: mine})
+	mine := filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+project))
+	containers, err := c.ContainerList(ctx, container.ListOptions{All: true, Filters: mine})
 	note(err)
-	for _, item := range containers.Items {
-		_, err := c.ContainerRemove(ctx, item.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		note(err)
+	for _, item := range containers {
+		note(c.ContainerRemove(ctx, item.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 	}
-	networks, err := c.NetworkList(ctx, client.NetworkListOptions{Filters: mine})
+	networks, err := c.NetworkList(ctx, network.ListOptions{Filters: mine})
 	note(err)
-	for _, item := range networks.Items {
-		_, err := c.NetworkRemove(ctx, item.ID, client.NetworkRemoveOptions{})
-		note(err)
+	for _, item := range networks {
+		note(c.NetworkRemove(ctx, item.ID))
 	}
-	volumes, err := c.VolumeList(ctx, client.VolumeListOptions{Filters: mine})
+	volumes, err := c.VolumeList(ctx, volume.ListOptions{Filters: mine})
 	note(err)
-	for _, item := range volumes.Items {
-		_, err := c.VolumeRemove(ctx, item.Name, client.VolumeRemoveOptions{})
-		note(err)
+	for _, item := range volumes.Volumes {
+		note(c.VolumeRemove(ctx, item.Name, false))
 	}
-	images, err := c.ImageList(ctx, client.ImageListOptions{Filters: mine})
+	images, err := c.ImageList(ctx, image.ListOptions{Filters: mine})
 	note(err)
-	for _, item := range images.Items {
-		_, err := c.ImageRemove(ctx, item.ID, client.ImageRemoveOptions{Force: true})
+	for _, item := range images {
+		_, err := c.ImageRemove(ctx, item.ID, image.RemoveOptions{Force: true})
 		note(err)
 	}
 	return failed

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/client"
 )
 
 // Prefix starts the name of everything that tests create on the Engine.
@@ -23,14 +23,14 @@ const Prefix = "deployer-test-"
 // DEPLOYER_TEST_REQUIRE_ENGINE=1.
 func Client(t testing.TB) *client.Client {
 	t.Helper()
-	c, err := client.New(client.FromEnv)
+	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if _, err := c.Ping(ctx, client.PingOptions{}); err != nil {
+	if _, err := c.Ping(ctx); err != nil {
 		if os.Getenv("DEPLOYER_TEST_REQUIRE_ENGINE") == "1" {
 			t.Fatalf("this test needs a Docker Engine: %v", err)
 		}

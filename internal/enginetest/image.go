@@ -16,7 +16,8 @@ import (
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
 )
 
 //go:embed testapp/main.go
@@ -33,8 +34,8 @@ func Image(t testing.TB, c *client.Client, changes ...string) string {
 	}
 	name := Prefix + "image/app:" + random()
 	changes = append([]string{`ENTRYPOINT ["/testapp"]`, "LABEL deployer.test=" + name}, changes...)
-	resp, err := c.ImageImport(t.Context(), client.ImageImportSource{Source: archive(program), SourceName: "-"}, name,
-		client.ImageImportOptions{Changes: changes})
+	resp, err := c.ImageImport(t.Context(), image.ImportSource{Source: archive(program), SourceName: "-"}, name,
+		image.ImportOptions{Changes: changes})
 	if err != nil {
 		t.Fatalf("import %s: %v", name, err)
 	}
@@ -45,7 +46,7 @@ func Image(t testing.TB, c *client.Client, changes ...string) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 		defer cancel()
-		_, err := c.ImageRemove(ctx, ID(t, c, name), client.ImageRemoveOptions{Force: true})
+		_, err := c.ImageRemove(ctx, ID(t, c, name), image.RemoveOptions{Force: true})
 		if err != nil && !cerrdefs.IsNotFound(err) {
 			t.Errorf("remove image %s: %v", name, err)
 		}
@@ -56,11 +57,11 @@ func Image(t testing.TB, c *client.Client, changes ...string) string {
 // ID returns the ID of a local image, or the name itself where it is gone.
 func ID(t testing.TB, c *client.Client, name string) string {
 	t.Helper()
-	image, err := c.ImageInspect(context.WithoutCancel(t.Context()), name)
+	inspected, err := c.ImageInspect(context.WithoutCancel(t.Context()), name)
 	if err != nil {
 		return name
 	}
-	return image.ID
+	return inspected.ID
 }
 
 func archive(program []byte) io.Reader {

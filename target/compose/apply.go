@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/moby/api/types/container"
+	"github.com/docker/docker/api/types/container"
 
 	"deployer/project"
 	"deployer/state"

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/network"
 
 	"deployer/internal/enginetest"
 	"deployer/project"
@@ -128,9 +128,9 @@ func TestErrorOfTheJournalChangesNothing(t *testing.T) {
 	if have := r.containers(); len(have) != 0 {
 		t.Errorf("containers were made: %v", have)
 	}
-	networks, err := r.engine.NetworkList(t.Context(), client.NetworkListOptions{Filters: ofProject(r.name)})
-	if err != nil || len(networks.Items) != 0 {
-		t.Errorf("networks were made: %v %v", networks.Items, err)
+	networks, err := r.engine.NetworkList(t.Context(), network.ListOptions{Filters: ofProject(r.name)})
+	if err != nil || len(networks) != 0 {
+		t.Errorf("networks were made: %v %v", networks, err)
 	}
 }
 
@@ -178,19 +178,19 @@ services:
   web: {image: IMAGE, healthcheck: PROBE, environment: {VERSION: "1"}, depends_on: {migrate: {condition: service_completed_successfully}}}
 `
 	r.mustApply(r.resolve(text))
-	before, err := r.engine.ContainerInspect(t.Context(), r.containers()["migrate-1"].ID, client.ContainerInspectOptions{})
+	before, err := r.engine.ContainerInspect(t.Context(), r.containers()["migrate-1"].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if before.Container.State.Status != "exited" || before.Container.State.ExitCode != 0 {
-		t.Errorf("migrate: %+v", before.Container.State)
+	if before.State.Status != "exited" || before.State.ExitCode != 0 {
+		t.Errorf("migrate: %+v", before.State)
 	}
 	r.mustApply(r.resolve(strings.Replace(text, `"1"`, `"2"`, 1)))
-	after, err := r.engine.ContainerInspect(t.Context(), r.containers()["migrate-1"].ID, client.ContainerInspectOptions{})
+	after, err := r.engine.ContainerInspect(t.Context(), r.containers()["migrate-1"].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after.Container.State.StartedAt != before.Container.State.StartedAt {
+	if after.State.StartedAt != before.State.StartedAt {
 		t.Error("a one-shot that did not change was run again")
 	}
 }
@@ -203,11 +203,11 @@ services:
   db: {image: IMAGE, healthcheck: {test: [CMD, /testapp, health], interval: 150ms, retries: 50}, environment: {HEALTH_AFTER: 600ms}}
 `))
 	started := func(name string) time.Time {
-		c, err := r.engine.ContainerInspect(t.Context(), r.containers()[name].ID, client.ContainerInspectOptions{})
+		c, err := r.engine.ContainerInspect(t.Context(), r.containers()[name].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, err := time.Parse(time.RFC3339Nano, c.Container.State.StartedAt)
+		at, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,11 +252,11 @@ networks: {inner: {labels: {version: "1"}}}
 		t.Errorf("plan: %+v", got)
 	}
 	r.mustApply(p)
-	c, err := r.engine.ContainerInspect(t.Context(), r.containers()["web-1"].ID, client.ContainerInspectOptions{})
+	c, err := r.engine.ContainerInspect(t.Context(), r.containers()["web-1"].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	aliases := c.Container.NetworkSettings.Networks[r.name+"_inner"].Aliases
+	aliases := c.NetworkSettings.Networks[r.name+"_inner"].Aliases
 	if !strings.Contains(strings.Join(aliases, " "), "web") {
 		t.Errorf("web is not known by its name on the new network: %v", aliases)
 	}
@@ -300,13 +300,13 @@ func TestInlineConfigReachesTheContainer(t *testing.T) {
 services: {web: {image: IMAGE, healthcheck: PROBE, configs: [{source: greeting, target: /greeting}]}}
 configs: {greeting: {content: hello}}
 `))
-	copied, err := r.engine.CopyFromContainer(t.Context(), r.containers()["web-1"].ID, client.CopyFromContainerOptions{SourcePath: "/greeting"})
+	content, stat, err := r.engine.CopyFromContainer(t.Context(), r.containers()["web-1"].ID, "/greeting")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = copied.Content.Close()
-	if copied.Stat.Size != int64(len("hello")) {
-		t.Errorf("the config has %d bytes", copied.Stat.Size)
+	_ = content.Close()
+	if stat.Size != int64(len("hello")) {
+		t.Errorf("the config has %d bytes", stat.Size)
 	}
 }
 

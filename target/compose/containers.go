@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/docker/compose/v5/pkg/api"
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	mobyclient "github.com/moby/moby/client"
 
 	"deployer/project"
 )
@@ -26,12 +27,12 @@ func (t *Target) Containers(ctx context.Context, projectName string) ([]project.
 }
 
 func (t *Target) list(ctx context.Context, projectName string) ([]container.Summary, error) {
-	result, err := t.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ofProject(projectName)})
+	all, err := t.listAll(ctx, projectName)
 	if err != nil {
-		return nil, t.reached(err)
+		return nil, err
 	}
 	var items []container.Summary
-	for _, item := range result.Items {
+	for _, item := range all {
 		if item.Labels[api.OneoffLabel] != "True" && item.Labels[api.HookLabel] == "" {
 			items = append(items, item)
 		}
@@ -39,8 +40,19 @@ func (t *Target) list(ctx context.Context, projectName string) ([]container.Summ
 	return items, nil
 }
 
-func ofProject(name string) client.Filters {
-	return client.Filters{}.Add("label", api.ProjectLabel+"="+name)
+// listAll lists what `docker compose run` and hooks left, too.
+func (t *Target) listAll(ctx context.Context, projectName string) ([]container.Summary, error) {
+	// The client looks at the API's version before it negotiates it, which is a
+	// race with another first call; asking for a version negotiates.
+	if err := t.engine.NewVersionError(ctx, mobyclient.MinAPIVersion, "the Compose library"); err != nil {
+		return nil, t.reached(err)
+	}
+	items, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(projectName)})
+	return items, t.reached(err)
+}
+
+func ofProject(name string, more ...filters.KeyValuePair) filters.Args {
+	return filters.NewArgs(append(more, filters.Arg("label", api.ProjectLabel+"="+name))...)
 }
 
 func observed(items []container.Summary) []project.Container {
@@ -50,7 +62,7 @@ func observed(items []container.Summary) []project.Container {
 		out[i] = project.Container{
 			ID: item.ID, Name: canonicalName(item), Number: number,
 			Service: item.Labels[api.ServiceLabel], Hash: item.Labels[api.ConfigHashLabel],
-			ImageID: item.ImageID, State: string(item.State), Health: health(item), ExitCode: exitCode(item.Status),
+			ImageID: item.ImageID, State: item.State, Health: health(item.Status), ExitCode: exitCode(item.Status),
 			Created: time.Unix(item.Created, 0).UTC(), Labels: item.Labels,
 		}
 	}
@@ -73,13 +85,9 @@ var (
 	exitText   = regexp.MustCompile(`^(?:Exited|Restarting|Dead) \((\d+)\)`)
 )
 
-// health reads the field that newer Engines fill, else the text that all
-// Engines show: "Up 3 seconds (healthy)".
-func health(item container.Summary) string {
-	if item.Health != nil && item.Health.Status != container.NoHealthcheck {
-		return string(item.Health.Status)
-	}
-	if m := healthText.FindStringSubmatch(item.Status); m != nil {
+// health reads what a list says of it: "Up 3 seconds (healthy)".
+func health(status string) string {
+	if m := healthText.FindStringSubmatch(status); m != nil {
 		return m[1]
 	}
 	return ""

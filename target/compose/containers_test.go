@@ -2,8 +2,6 @@ package compose
 
 import (
 	"testing"
-
-	"github.com/moby/moby/api/types/container"
 )
 
 func TestStatusText(t *testing.T) {
@@ -21,18 +19,11 @@ func TestStatusText(t *testing.T) {
 		"Restarting (1) Less than a second ago": {"", 1},
 		"Created":                               {"", 0},
 	} {
-		if got := health(container.Summary{Status: status}); got != want.health {
+		if got := health(status); got != want.health {
 			t.Errorf("%q: health %q, want %q", status, got, want.health)
 		}
 		if got := exitCode(status); got != want.code {
 			t.Errorf("%q: exit code %d, want %d", status, got, want.code)
 		}
-	}
-}
-
-func TestHealthFieldOfNewerEngines(t *testing.T) {
-	item := container.Summary{Status: "Up 3 seconds", Health: &container.HealthSummary{Status: container.Unhealthy}}
-	if got := health(item); got != "unhealthy" {
-		t.Errorf("got %q", got)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"fmt"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
 	"deployer/project"
@@ -15,21 +16,21 @@ import (
 // Down removes the containers and networks of a project, those of `docker
 // compose run` and of hooks too. Volumes and their data stay.
 func (t *Target) Down(ctx context.Context, projectName string) error {
-	list, err := t.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ofProject(projectName)})
+	items, err := t.listAll(ctx, projectName)
 	if err != nil {
-		return t.reached(err)
-	}
-	if err := t.stopAndRemove(ctx, observed(list.Items), 0, newLines(nil)); err != nil {
 		return err
 	}
-	networks, err := t.engine.NetworkList(ctx, client.NetworkListOptions{Filters: ofProject(projectName)})
+	if err := t.stopAndRemove(ctx, observed(items), 0, newLines(nil)); err != nil {
+		return err
+	}
+	networks, err := t.engine.NetworkList(ctx, network.ListOptions{Filters: ofProject(projectName)})
 	if err != nil {
 		return t.reached(err)
 	}
-	for _, network := range networks.Items {
-		_, err := t.engine.NetworkRemove(ctx, network.ID, client.NetworkRemoveOptions{})
+	for _, n := range networks {
+		err := t.engine.NetworkRemove(ctx, n.ID)
 		if err != nil && !cerrdefs.IsNotFound(err) {
-			return t.reached(fmt.Errorf("remove network %s: %w", network.Name, err))
+			return t.reached(fmt.Errorf("remove network %s: %w", n.Name, err))
 		}
 	}
 	return nil
@@ -39,8 +40,7 @@ func (t *Target) Down(ctx context.Context, projectName string) error {
 // service is empty.
 func (t *Target) Stop(ctx context.Context, projectName, service string) error {
 	return t.each(ctx, projectName, service, func(ctx context.Context, c project.Container) error {
-		_, err := t.engine.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
-		return err
+		return t.engine.ContainerStop(ctx, c.ID, container.StopOptions{})
 	})
 }
 
@@ -48,8 +48,7 @@ func (t *Target) Stop(ctx context.Context, projectName, service string) error {
 // service is empty. It does not wait for their health.
 func (t *Target) Restart(ctx context.Context, projectName, service string) error {
 	return t.each(ctx, projectName, service, func(ctx context.Context, c project.Container) error {
-		_, err := t.engine.ContainerRestart(ctx, c.ID, client.ContainerRestartOptions{})
-		return err
+		return t.engine.ContainerRestart(ctx, c.ID, container.StopOptions{})
 	})
 }
 
@@ -114,12 +113,12 @@ func (t *Target) Exec(ctx context.Context, projectName, service string, argv []s
 	return project.ExecResult{}, noContainer(projectName, service)
 }
 
-func (t *Target) exec(ctx context.Context, container string, argv []string) (project.ExecResult, error) {
-	created, err := t.engine.ExecCreate(ctx, container, client.ExecCreateOptions{AttachStdout: true, AttachStderr: true, Cmd: argv})
+func (t *Target) exec(ctx context.Context, id string, argv []string) (project.ExecResult, error) {
+	created, err := t.engine.ContainerExecCreate(ctx, id, container.ExecOptions{AttachStdout: true, AttachStderr: true, Cmd: argv})
 	if err != nil {
 		return project.ExecResult{}, err
 	}
-	attached, err := t.engine.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	attached, err := t.engine.ContainerExecAttach(ctx, created.ID, container.ExecAttachOptions{})
 	if err != nil {
 		return project.ExecResult{}, err
 	}
@@ -130,7 +129,7 @@ func (t *Target) exec(ctx context.Context, container string, argv []string) (pro
 	if err := demultiplex(out, attached.Reader, false); err != nil {
 		return project.ExecResult{}, err
 	}
-	ended, err := t.engine.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	ended, err := t.engine.ContainerExecInspect(ctx, created.ID)
 	if err != nil {
 		return project.ExecResult{}, err
 	}

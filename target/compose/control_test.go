@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/network"
 
 	"deployer/project"
 )
@@ -49,22 +49,22 @@ volumes: {data: {labels: {note: "1"}}}
 	r.mustApply(r.resolve(text))
 	// Another label makes Compose ask whether to remove the volume.
 	r.mustApply(r.resolve(strings.NewReplacer("/data/first", "/data/second", `note: "1"`, `note: "2"`).Replace(text)))
-	copied, err := r.engine.CopyFromContainer(t.Context(), r.containers()["web-1"].ID, client.CopyFromContainerOptions{SourcePath: "/data/first"})
+	content, _, err := r.engine.CopyFromContainer(t.Context(), r.containers()["web-1"].ID, "/data/first")
 	if err != nil {
 		t.Fatalf("the data is gone: %v", err)
 	}
-	_ = copied.Content.Close()
+	_ = content.Close()
 	if err := r.Down(t.Context(), r.name); err != nil {
 		t.Fatal(err)
 	}
 	if have := r.containers(); len(have) != 0 {
 		t.Errorf("containers are left: %v", have)
 	}
-	networks, err := r.engine.NetworkList(t.Context(), client.NetworkListOptions{Filters: ofProject(r.name)})
-	if err != nil || len(networks.Items) > 0 {
-		t.Errorf("networks are left: %v %v", networks.Items, err)
+	networks, err := r.engine.NetworkList(t.Context(), network.ListOptions{Filters: ofProject(r.name)})
+	if err != nil || len(networks) > 0 {
+		t.Errorf("networks are left: %v %v", networks, err)
 	}
-	if _, err := r.engine.VolumeInspect(t.Context(), r.name+"_data", client.VolumeInspectOptions{}); err != nil {
+	if _, err := r.engine.VolumeInspect(t.Context(), r.name+"_data"); err != nil {
 		t.Errorf("the volume is gone: %v", err)
 	}
 	if err := r.Down(t.Context(), r.name); err != nil {
@@ -119,11 +119,11 @@ func TestRestart(t *testing.T) {
 	r.mustApply(r.resolve(two))
 	id := r.containers()["web-1"].ID
 	started := func() string {
-		c, err := r.engine.ContainerInspect(t.Context(), id, client.ContainerInspectOptions{})
+		c, err := r.engine.ContainerInspect(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Container.State.StartedAt
+		return c.State.StartedAt
 	}
 	before := started()
 	if err := r.Restart(t.Context(), r.name, "web"); err != nil {

@@ -9,7 +9,8 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/compose/v5/pkg/api"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
 	"deployer/project"
@@ -77,7 +78,7 @@ func (t *Target) stopAndRemove(ctx context.Context, containers []project.Contain
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range containers {
 		group.Go(func() error {
-			_, err := t.engine.ContainerStop(ctx, c.ID, client.ContainerStopOptions{Timeout: seconds(timeout)})
+			err := t.engine.ContainerStop(ctx, c.ID, container.StopOptions{Timeout: seconds(timeout)})
 			if err != nil && !cerrdefs.IsNotFound(err) {
 				return t.reached(fmt.Errorf("stop container %s: %w", c.Name, err))
 			}
@@ -104,16 +105,16 @@ func seconds(d time.Duration) *int {
 // the same for volumes.
 func (a *application) checkExternalNetworks(ctx context.Context) error {
 	for _, key := range a.want.NetworkNames() {
-		network := a.want.Networks[key]
-		if !network.External {
+		external := a.want.Networks[key]
+		if !external.External {
 			continue
 		}
-		_, err := a.engine.NetworkInspect(ctx, network.Name, client.NetworkInspectOptions{})
+		_, err := a.engine.NetworkInspect(ctx, external.Name, network.InspectOptions{})
 		if cerrdefs.IsNotFound(err) {
-			return fmt.Errorf("network %s is external and does not exist; make it with `docker network create %s`", key, network.Name)
+			return fmt.Errorf("network %s is external and does not exist; make it with `docker network create %s`", key, external.Name)
 		}
 		if err != nil {
-			return fmt.Errorf("network %s: %w", network.Name, err)
+			return fmt.Errorf("network %s: %w", external.Name, err)
 		}
 	}
 	return nil

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/client"
+	mobyclient "github.com/moby/moby/client"
 
 	"deployer/project"
 )
@@ -28,9 +29,11 @@ func (e *engineError) Hint() string {
 	return "see that dockerd runs there (systemctl status docker) and that deployer may open " + e.host
 }
 
-// reached marks err where its cause is that the Engine cannot be reached.
+// reached marks err where its cause is that the Engine cannot be reached, by
+// this package's client or by that of the Compose library.
 func (t *Target) reached(err error) error {
-	if client.IsErrConnectionFailed(err) && !errors.Is(err, project.ErrEngineUnreachable) {
+	lost := client.IsErrConnectionFailed(err) || mobyclient.IsErrConnectionFailed(err)
+	if lost && !errors.Is(err, project.ErrEngineUnreachable) {
 		return &engineError{t.host, err}
 	}
 	return err

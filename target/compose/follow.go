@@ -8,8 +8,7 @@ import (
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
 
 	"deployer/project"
 )
@@ -44,7 +43,7 @@ type follower struct {
 // cannot come up, and the cause when ctx ends before.
 func (f *follower) untilUp(ctx context.Context) error {
 	for {
-		result, err := f.engine.ContainerInspect(ctx, f.container.ID, client.ContainerInspectOptions{})
+		inspected, err := f.engine.ContainerInspect(ctx, f.container.ID)
 		if ctx.Err() != nil {
 			return f.late(ctx)
 		}
@@ -54,7 +53,7 @@ func (f *follower) untilUp(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("container %s: %w", f.container.Name, err)
 		}
-		v := f.judge(result.Container, f.clock())
+		v := f.judge(inspected, f.clock())
 		switch {
 		case v.failure != "":
 			return f.failed(ctx, v.failure)
@@ -139,11 +138,11 @@ func (f *follower) late(ctx context.Context) error {
 	reason := fmt.Sprintf("is not up after %s", f.options.Wait)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceTimeout)
 	defer cancel()
-	if result, err := f.engine.ContainerInspect(last, f.container.ID, client.ContainerInspectOptions{}); err == nil {
-		s := result.Container.State
-		reason += ": it is " + string(s.Status)
+	if inspected, err := f.engine.ContainerInspect(last, f.container.ID); err == nil {
+		s := inspected.State
+		reason += ": it is " + s.Status
 		if s.Health != nil {
-			reason += " and " + string(s.Health.Status) + lastProbe(s.Health)
+			reason += " and " + s.Health.Status + lastProbe(s.Health)
 		}
 	}
 	return f.failed(ctx, reason)

@@ -6,25 +6,23 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/moby/moby/client"
-
 	"deployer/project"
 )
 
 // Info describes the Engine.
 func (t *Target) Info(ctx context.Context) (project.Engine, error) {
-	version, err := t.engine.ServerVersion(ctx, client.ServerVersionOptions{})
+	version, err := t.engine.ServerVersion(ctx)
 	if err != nil {
 		return project.Engine{}, t.reached(err)
 	}
-	info, err := t.engine.Info(ctx, client.InfoOptions{})
+	info, err := t.engine.Info(ctx)
 	if err != nil {
 		return project.Engine{}, t.reached(fmt.Errorf("docker info: %w", err))
 	}
 	return project.Engine{
 		Version: version.Version, APIVersion: version.APIVersion, OS: version.Os, Arch: version.Arch,
-		RootDir: info.Info.DockerRootDir, Containers: info.Info.Containers,
-		FreeBytes: t.freeBytes(info.Info.DockerRootDir),
+		RootDir: info.DockerRootDir, Containers: info.Containers,
+		FreeBytes: t.freeBytes(info.DockerRootDir),
 	}, nil
 }
 

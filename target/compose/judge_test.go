@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
+	"github.com/docker/docker/api/types/container"
 )
 
 func TestJudge(t *testing.T) {
@@ -30,7 +30,7 @@ func TestJudge(t *testing.T) {
 		"out of memory":              {state: container.State{Status: "exited", ExitCode: 137, OOMKilled: true}, want: verdict{failure: "exited with code 137: it ran out of memory"}},
 	} {
 		test.state.StartedAt = "once"
-		if got := test.f.judge(container.InspectResponse{State: &test.state}, now); got != test.want {
+		if got := test.f.judge(inspected(test.state), now); got != test.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestJudgeSettlesAnewAfterEachStart(t *testing.T) {
 	f := follower{settle: 2 * time.Second}
 	now := time.Now()
 	running := func(start string) container.InspectResponse {
-		return container.InspectResponse{State: &container.State{Status: "running", StartedAt: start}}
+		return inspected(container.State{Status: "running", StartedAt: start})
 	}
 	f.judge(running("first"), now)
 	if got := f.judge(running("second"), now.Add(1500*time.Millisecond)); got.up || got.again != 2*time.Second {
@@ -49,4 +49,8 @@ func TestJudgeSettlesAnewAfterEachStart(t *testing.T) {
 	if got := f.judge(running("second"), now.Add(3500*time.Millisecond)); !got.up {
 		t.Errorf("settled: %+v", got)
 	}
+}
+
+func inspected(s container.State) container.InspectResponse {
+	return container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{State: &s}}
 }

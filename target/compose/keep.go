@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 )
 
 // MissingImages returns those of ids that are not local.
@@ -37,21 +38,21 @@ func (t *Target) KeepImages(ctx context.Context, stack string, ids []string) err
 		_, hex, _ := strings.Cut(id, ":")
 		tag := repository + ":" + hex[:min(24, len(hex))]
 		keep[tag] = true
-		_, err := t.engine.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: tag})
+		err := t.engine.ImageTag(ctx, id, tag)
 		if err != nil && !cerrdefs.IsNotFound(err) {
 			return t.reached(fmt.Errorf("keep image %s: %w", id, err))
 		}
 	}
-	list, err := t.engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", repository)})
+	list, err := t.engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository))})
 	if err != nil {
 		return t.reached(err)
 	}
-	for _, image := range list.Items {
-		for _, tag := range image.RepoTags {
+	for _, item := range list {
+		for _, tag := range item.RepoTags {
 			if keep[tag] || !strings.HasPrefix(tag, repository+":") {
 				continue
 			}
-			_, err := t.engine.ImageRemove(ctx, tag, client.ImageRemoveOptions{})
+			_, err := t.engine.ImageRemove(ctx, tag, image.RemoveOptions{})
 			if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) { // a container may use it still
 				return t.reached(fmt.Errorf("untag %s: %w", tag, err))
 			}

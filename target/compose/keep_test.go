@@ -5,7 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 
 	"deployer/internal/enginetest"
 )
@@ -16,13 +17,13 @@ func TestKeepImagesTagsExactlyThese(t *testing.T) {
 	first, second := enginetest.ID(t, r.engine, r.image), enginetest.ID(t, r.engine, enginetest.Image(t, r.engine))
 	tags := func() []string {
 		t.Helper()
-		list, err := r.engine.ImageList(t.Context(), client.ImageListOptions{Filters: client.Filters{}.Add("reference", keepRepository(stack))})
+		list, err := r.engine.ImageList(t.Context(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", keepRepository(stack)))})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var ids []string
-		for _, image := range list.Items {
-			ids = append(ids, image.ID)
+		for _, item := range list {
+			ids = append(ids, item.ID)
 		}
 		slices.Sort(ids)
 		return ids

@@ -7,7 +7,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/compose/v5/pkg/api"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
 
 	"deployer/project"
 )
@@ -48,9 +48,9 @@ func (t *Target) tidy(ctx context.Context, observed []project.Container) error {
 		case ok && named(observed, name):
 			err = t.removeContainer(ctx, c.ID)
 		case ok:
-			_, err = t.engine.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: name})
+			err = t.engine.ContainerRename(ctx, c.ID, name)
 		case c.State == "paused":
-			_, err = t.engine.ContainerUnpause(ctx, c.ID, client.ContainerUnpauseOptions{})
+			err = t.engine.ContainerUnpause(ctx, c.ID)
 		}
 		if err != nil {
 			return t.reached(err)
@@ -61,7 +61,7 @@ func (t *Target) tidy(ctx context.Context, observed []project.Container) error {
 
 // removeContainer removes a container, not its volumes.
 func (t *Target) removeContainer(ctx context.Context, id string) error {
-	_, err := t.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
+	err := t.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
 	if cerrdefs.IsNotFound(err) {
 		return nil
 	}

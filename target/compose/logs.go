@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
 )
 
 const (
@@ -21,11 +21,11 @@ const (
 // Logs returns the last lines of a container since a time, the zero time for
 // ever, at most 64 KiB of their end.
 func (t *Target) Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error) {
-	inspected, err := t.engine.ContainerInspect(ctx, containerID, client.ContainerInspectOptions{})
+	inspected, err := t.engine.ContainerInspect(ctx, containerID)
 	if err != nil {
 		return "", t.reached(err)
 	}
-	options := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(min(max(tail, 0), maxTail))}
+	options := container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(min(max(tail, 0), maxTail))}
 	if !since.IsZero() {
 		options.Since = since.UTC().Format(time.RFC3339Nano)
 	}
@@ -35,7 +35,7 @@ func (t *Target) Logs(ctx context.Context, containerID string, tail int, since t
 	}
 	defer stream.Close()
 	out := &ending{limit: maxOutput}
-	tty := inspected.Container.Config != nil && inspected.Container.Config.Tty
+	tty := inspected.Config != nil && inspected.Config.Tty
 	if err := demultiplex(out, stream, tty); err != nil {
 		return "", fmt.Errorf("logs of container %s: %w", containerID, err)
 	}

@@ -2,28 +2,30 @@ package compose
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	dockerconfig "github.com/docker/cli/cli/config"
-	"github.com/moby/moby/api/pkg/authconfig"
-	"github.com/moby/moby/api/types/registry"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/registry"
+	"github.com/docker/docker/pkg/jsonmessage"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // pull pulls one image. What the registry refuses is an *ImageError.
 func (t *Target) pull(ctx context.Context, r request, log *lines) error {
-	options := client.ImagePullOptions{}
+	options := image.PullOptions{}
 	if r.platform != "" {
 		platform, err := platforms.Parse(r.platform)
 		if err != nil {
 			return fmt.Errorf("service %s: platform %q: %w", r.services[0], r.platform, err)
 		}
-		options.Platforms = []ocispec.Platform{platform}
+		options.Platform = platforms.Format(platform)
 	}
 	var err error
 	if options.RegistryAuth, err = t.credentials(ctx, r.ref); err != nil {
@@ -43,7 +45,7 @@ func (t *Target) pull(ctx context.Context, r request, log *lines) error {
 		return failed(err)
 	}
 	defer response.Close()
-	for message, err := range response.JSONMessages(ctx) {
+	for message, err := range messages(response) {
 		switch {
 		case err != nil:
 			return failed(err)
@@ -56,6 +58,20 @@ func (t *Target) pull(ctx context.Context, r request, log *lines) error {
 		}
 	}
 	return nil
+}
+
+// messages reads the progress of a pull to its end, or to the first error.
+func messages(r io.Reader) iter.Seq2[jsonmessage.JSONMessage, error] {
+	decoder := json.NewDecoder(r)
+	return func(yield func(jsonmessage.JSONMessage, error) bool) {
+		for {
+			var message jsonmessage.JSONMessage
+			err := decoder.Decode(&message)
+			if errors.Is(err, io.EOF) || !yield(message, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // credentials returns the encoded credentials for an image's registry, empty
@@ -72,7 +88,7 @@ func (t *Target) credentials(ctx context.Context, ref string) (string, error) {
 			return "", fmt.Errorf("credentials for registry %s: %w", host, err)
 		}
 		if username != "" {
-			return authconfig.Encode(registry.AuthConfig{Username: username, Password: password, ServerAddress: host})
+			return registry.EncodeAuthConfig(registry.AuthConfig{Username: username, Password: password, ServerAddress: host})
 		}
 	}
 	key := host
@@ -86,7 +102,7 @@ func (t *Target) credentials(ctx context.Context, ref string) (string, error) {
 	if known.Username == "" && known.IdentityToken == "" && known.RegistryToken == "" {
 		return "", nil
 	}
-	return authconfig.Encode(registry.AuthConfig{
+	return registry.EncodeAuthConfig(registry.AuthConfig{
 		Username: known.Username, Password: known.Password, ServerAddress: host,
 		IdentityToken: known.IdentityToken, RegistryToken: known.RegistryToken,
 	})

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/image"
 )
 
 func TestPullFromARegistry(t *testing.T) {
@@ -29,7 +29,7 @@ func TestPullFromARegistry(t *testing.T) {
 	}
 	ref := host + "/app:good"
 	t.Cleanup(func() {
-		_, _ = r.engine.ImageRemove(context.WithoutCancel(t.Context()), ref, client.ImageRemoveOptions{Force: true})
+		_, _ = r.engine.ImageRemove(context.WithoutCancel(t.Context()), ref, image.RemoveOptions{Force: true})
 	})
 	p := load(t, r.name, "services: {web: {image: '"+ref+"'}}")
 	var log buffer

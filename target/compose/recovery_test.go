@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
 
 	"deployer/project"
 	"deployer/state"
@@ -157,16 +157,14 @@ func TestLeftOversOfACrash(t *testing.T) {
 	p := r.resolve(two)
 	r.mustApply(p)
 	old := r.containers()["web-1"]
-	inspected, err := r.engine.ContainerInspect(t.Context(), old.ID, client.ContainerInspectOptions{})
+	inspected, err := r.engine.ContainerInspect(t.Context(), old.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := inspected.Container.Config
+	config := inspected.Config
 	config.Labels["com.docker.compose.replace"] = "web-1"
 	replacement := func() string {
-		c, err := r.engine.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-			Config: config, HostConfig: inspected.Container.HostConfig, Name: old.ID[:12] + "_" + r.name + "-web-1",
-		})
+		c, err := r.engine.ContainerCreate(t.Context(), config, inspected.HostConfig, nil, nil, old.ID[:12]+"_"+r.name+"-web-1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +183,7 @@ func TestLeftOversOfACrash(t *testing.T) {
 	})
 	t.Run("without it, it takes its name", func(t *testing.T) {
 		id := replacement()
-		if _, err := r.engine.ContainerRemove(t.Context(), old.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+		if err := r.engine.ContainerRemove(t.Context(), old.ID, container.RemoveOptions{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		r.mustApply(p)
@@ -203,7 +201,7 @@ func TestContainerThatLostItsNetworkIsRecreated(t *testing.T) {
 	if err := r.Stop(t.Context(), r.name, "web"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := r.engine.NetworkDisconnect(t.Context(), r.name+"_default", client.NetworkDisconnectOptions{Container: before["web-1"].ID, Force: true})
+	err := r.engine.NetworkDisconnect(t.Context(), r.name+"_default", before["web-1"].ID, true)
 	if err != nil {
 		t.Fatal(err)
 	}

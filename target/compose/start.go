@@ -9,7 +9,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/compose/v5/pkg/api"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
 	"deployer/project"
@@ -117,7 +117,7 @@ func (a *application) start(ctx context.Context, s types.ServiceConfig, containe
 	group, ctx := errgroup.WithContext(ctx)
 	for _, f := range idle {
 		group.Go(func() error {
-			if _, err := a.engine.ContainerStart(ctx, f.container.ID, client.ContainerStartOptions{}); err != nil {
+			if err := a.engine.ContainerStart(ctx, f.container.ID, container.StartOptions{}); err != nil {
 				return a.cannotStart(ctx, s.Name, f.container.Name, err)
 			}
 			a.log.printf("container %s started", f.container.Name)

@@ -6,16 +6,16 @@ package compose
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
-	"net/url"
 	"time"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/compose/v5/pkg/compose"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/client"
+	mobyclient "github.com/moby/moby/client"
 	"github.com/sirupsen/logrus"
 )
 
@@ -42,6 +42,7 @@ type Target struct {
 	host   string
 	engine *client.Client
 	cli    *command.DockerCli // of the Compose library; see libraryCLI
+	theirs *mobyclient.Client // the library's client of the same Engine
 	clock  func() time.Time
 	auth   func(ctx context.Context, registryHost string) (username, password string, err error)
 }
@@ -49,13 +50,9 @@ type Target struct {
 // New returns a Target. It does not connect: an Engine that is down is the
 // error of the first call that needs it.
 func New(options Options) (*Target, error) {
-	dial, err := dialOptions(options)
+	engine, theirs, err := newClients(options)
 	if err != nil {
 		return nil, err
-	}
-	engine, err := client.New(dial...)
-	if err != nil {
-		return nil, fmt.Errorf("docker host %s: %w", options.Host, err)
 	}
 	// The library warns through the process-wide logger; what matters of it is
 	// checked here, and a daemon's stderr belongs to its own log.
@@ -64,7 +61,7 @@ func New(options Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{host: options.Host, engine: engine, cli: cli, clock: options.Clock, auth: options.Auth}
+	t := &Target{host: options.Host, engine: engine, cli: cli, theirs: theirs, clock: options.Clock, auth: options.Auth}
 	if t.clock == nil {
 		t.clock = time.Now
 	}
@@ -72,41 +69,19 @@ func New(options Options) (*Target, error) {
 }
 
 // Close drops the idle connections.
-func (t *Target) Close() error { return t.engine.Close() }
+func (t *Target) Close() error { return errors.Join(t.engine.Close(), t.theirs.Close()) }
 
-func dialOptions(o Options) ([]client.Opt, error) {
-	u, err := url.Parse(o.Host)
-	if err != nil {
-		return nil, fmt.Errorf("docker host %q: %w", o.Host, err)
-	}
-	opts := []client.Opt{client.WithHost(o.Host), client.WithUserAgent("deployer")}
-	tls := o.CAFile != "" || o.CertFile != "" || o.KeyFile != ""
-	switch {
-	case u.Scheme == "ssh":
-		return nil, fmt.Errorf("docker host %s: ssh is not supported yet; use tcp:// with TLS, or run deployer on that host", o.Host)
-	case u.Scheme != "unix" && u.Scheme != "tcp":
-		return nil, fmt.Errorf("docker host %q: want unix:///path/of/socket or tcp://host:port", o.Host)
-	case !tls:
-		return opts, nil
-	case u.Scheme == "unix":
-		return nil, fmt.Errorf("docker host %s: a unix socket takes no TLS files", o.Host)
-	case o.CAFile == "" || o.CertFile == "" || o.KeyFile == "":
-		return nil, fmt.Errorf("docker host %s: TLS needs a CA file, a certificate file and a key file", o.Host)
-	}
-	return append(opts, client.WithTLSClientConfig(o.CAFile, o.CertFile, o.KeyFile)), nil
-}
-
-// libraryCLI hands the Compose library the target's own client: the one that
+// libraryCLI hands the Compose library a client that is ready: the one that
 // DockerCli makes for itself ends the process when it cannot be built. And an
 // empty configuration: the proxies of a docker config.json on deployer's host
 // would become environment of the containers.
 type libraryCLI struct {
 	*command.DockerCli
-	engine client.APIClient
+	engine mobyclient.APIClient
 	config *configfile.ConfigFile
 }
 
-func (c libraryCLI) Client() client.APIClient           { return c.engine }
+func (c libraryCLI) Client() mobyclient.APIClient       { return c.engine }
 func (c libraryCLI) ConfigFile() *configfile.ConfigFile { return c.config }
 func (c libraryCLI) CurrentVersion() string             { return c.engine.ClientVersion() }
 func (c libraryCLI) ServerInfo() command.ServerInfo     { return command.ServerInfo{} }
@@ -114,7 +89,7 @@ func (c libraryCLI) ServerInfo() command.ServerInfo     { return command.ServerI
 // library returns the Compose library on the target's Engine. It reports to
 // progress and prints nothing.
 func (t *Target) library(progress api.EventProcessor) (api.Compose, error) {
-	return compose.NewComposeService(libraryCLI{t.cli, t.engine, configfile.New("")},
+	return compose.NewComposeService(libraryCLI{t.cli, t.theirs, configfile.New("")},
 		compose.WithEventProcessor(progress),
 		compose.WithPrompt(func(string, bool) (bool, error) {
 			return false, nil // it asks whether to remove a volume together with its data

@@ -11,7 +11,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/client"
 
 	"deployer/internal/enginetest"
 	"deployer/project"

@@ -9,8 +9,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/volume"
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/volume"
 
 	"deployer/project"
 )
@@ -25,7 +24,7 @@ func (t *Target) VolumeProblems(ctx context.Context, p *project.Project) ([]stri
 	for _, key := range want.VolumeNames() {
 		v := want.Volumes[key]
 		name := cmp.Or(v.Name, p.Name+"_"+key)
-		have, err := t.engine.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+		have, err := t.engine.VolumeInspect(ctx, name)
 		switch {
 		case cerrdefs.IsNotFound(err) && bool(v.External):
 			problems = append(problems, fmt.Sprintf(
@@ -35,7 +34,7 @@ func (t *Target) VolumeProblems(ctx context.Context, p *project.Project) ([]stri
 			return nil, t.reached(fmt.Errorf("volume %s: %w", name, err))
 		case bool(v.External):
 		default:
-			if difference := volumeDifference(v, have.Volume); difference != "" {
+			if difference := volumeDifference(v, have); difference != "" {
 				problems = append(problems, fmt.Sprintf(
 					"volume %s exists as %s with %s, and only removing it with its data would change that; give the volume a new name, or copy the data and remove it yourself",
 					key, name, difference))

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/moby/moby/client"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
 )
 
 // A watch tells when something has happened to a container of one project. It
@@ -21,18 +22,18 @@ type watch struct {
 // it returns ends with the cause when the stream does; stop waits for its end.
 func (t *Target) watch(ctx context.Context, projectName string) (*watch, context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	filters := ofProject(projectName).Add("type", "container").
-		Add("event", "health_status", "start", "die", "destroy")
-	stream := t.engine.Events(ctx, client.EventsListOptions{Filters: filters})
+	messages, ended := t.engine.Events(ctx, events.ListOptions{Filters: ofProject(projectName,
+		filters.Arg("type", "container"), filters.Arg("event", "health_status"),
+		filters.Arg("event", "start"), filters.Arg("event", "die"), filters.Arg("event", "destroy"))})
 	w := &watch{bells: map[string]chan struct{}{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			select {
-			case event := <-stream.Messages:
+			case event := <-messages:
 				w.ring(event.Actor.ID)
-			case err := <-stream.Err:
+			case err := <-ended:
 				cancel(&engineError{t.host, fmt.Errorf("its event stream ended: %w", err)})
 				return
 			}
