@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"deployer/gitsync"
 	"deployer/project"
 )
 
@@ -49,7 +50,7 @@ func (o outage) Unwrap() error { return o.error }
 func isOutage(err error) bool {
 	var o outage
 	var own interface{ Retryable() bool }
-	return errors.As(err, &o) || errors.Is(err, project.ErrEngineUnreachable) ||
+	return errors.As(err, &o) || errors.Is(err, project.ErrEngineUnreachable) || gitsync.Retryable(err) ||
 		(errors.As(err, &own) && own.Retryable())
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/goccy/go-yaml"
 
 	"deployer/pipeline/check"
@@ -109,16 +110,31 @@ func parseFile(raw []byte, environment string) (*File, error) {
 		return nil, fmt.Errorf("%d bytes are too many: at most %d", len(raw), maxFile)
 	}
 	file := defaultFile()
-	if len(bytes.TrimSpace(raw)) > 0 {
+	const hint = "correct the file and push again; docs/pipeline.md lists every key"
+	if !blank(raw) {
 		if err := yaml.UnmarshalWithOptions(raw, &file, yaml.Strict()); err != nil {
-			return nil, WithHint(errors.New(yaml.FormatError(err, false, true)),
-				"correct the file and push again; docs/pipeline.md lists every key")
+			return nil, WithHint(errors.New(yaml.FormatError(err, false, true)), hint)
 		}
 	}
 	if err := file.overlay(environment); err != nil {
 		return nil, err
 	}
-	return &file, file.validate()
+	if err := file.validate(); err != nil {
+		return nil, WithHint(err, hint)
+	}
+	return &file, nil
+}
+
+// blank reports whether raw holds nothing but comments, which the library
+// would put over the defaults.
+func blank(raw []byte) bool {
+	for line := range bytes.Lines(raw) {
+		line, _, _ = bytes.Cut(line, []byte("#"))
+		if line = bytes.TrimSpace(line); len(line) > 0 && string(line) != "---" {
+			return false
+		}
+	}
+	return true
 }
 
 // overlay puts an environment's own settings over the top level's.
@@ -159,6 +175,11 @@ func (f *File) validate() error {
 			errs = append(errs, fmt.Errorf("%s: %q is not one of %v", key, value, allowed))
 		}
 	}
+	for i, pattern := range f.Paths {
+		if !doublestar.ValidatePattern(pattern) {
+			errs = append(errs, fmt.Errorf("paths[%d]: %q is no pattern: write it like shared/**", i, pattern))
+		}
+	}
 	oneOf("deploy.pull", f.Deploy.Pull, "missing", "always", "never")
 	oneOf("deploy.orphans", f.Deploy.Orphans, "remove", "keep")
 	if f.Deploy.Strategy != "recreate" {
@@ -195,13 +216,19 @@ func (f *File) findEnv(tree fs.FS, dir string) error {
 	if named == "" {
 		f.EnvFile = usual
 	}
-	_, err := fs.Stat(tree, path.Join(dir, f.EnvFile))
+	name := path.Join(dir, f.EnvFile)
+	if path.IsAbs(f.EnvFile) || !fs.ValidPath(name) {
+		return WithHint(fmt.Errorf("env_file %s leaves the repository", named), "name a file of the same commit, relative to "+FileName)
+	}
+	info, err := fs.Stat(tree, name)
 	switch {
+	case err == nil && info.Mode()&fs.ModeSymlink != 0:
+		return WithHint(fmt.Errorf("env_file %s is a symlink", name), "commit the file itself")
 	case err == nil:
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid):
-		return fmt.Errorf("look for %s: %w", path.Join(dir, f.EnvFile), err)
+		return WithHint(fmt.Errorf("env_file %s cannot be looked up: %w", name, err), "name a regular file of the same commit, not through a symlink")
 	case named != "":
-		return WithHint(fmt.Errorf("env_file %s is not in the commit", path.Join(dir, named)),
+		return WithHint(fmt.Errorf("env_file %s is not in the commit", name),
 			"commit it, encrypted with SOPS, or correct env_file in "+FileName)
 	default:
 		f.EnvFile = ""

@@ -81,6 +81,17 @@ func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, e
 	return &keptRelease{release: release, recipe: recipe, file: file, env: env, project: p}, nil
 }
 
+// open opens a kept release for the execution: from here on its secrets,
+// which need not be those of the commit that is deployed, are masked too.
+func (x *Execution) open(release *state.Release) (*keptRelease, error) {
+	kept, err := x.runner.openKept(x.Stack, release)
+	if err != nil {
+		return nil, err
+	}
+	x.Mask.Add(kept.project.Secrets()...)
+	return kept, nil
+}
+
 func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Project, error) {
 	kept, err := r.openKept(stack, release)
 	if err != nil {

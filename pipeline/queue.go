@@ -58,6 +58,15 @@ func (q *Queue) Accept(_ context.Context, repository string, events []state.Even
 	var receipt state.Receipt
 	err := q.store.Batch(func(tx *state.Tx) error {
 		receipt = state.Receipt{}
+		id := deliveryOf(events)
+		taken, err := q.alreadyTaken(tx, repository, id)
+		if err != nil {
+			return err
+		}
+		if taken {
+			receipt.Ignored = fmt.Sprintf("delivery %s was already taken", id)
+			return nil
+		}
 		for _, event := range events {
 			runs, ignored, err := q.accept(tx, repository, event)
 			if err != nil {
@@ -68,7 +77,7 @@ func (q *Queue) Accept(_ context.Context, repository string, events []state.Even
 				receipt.Ignored = ignored
 			}
 		}
-		return nil
+		return q.take(tx, repository, id, receipt.Runs)
 	})
 	if err != nil {
 		return state.Receipt{}, fmt.Errorf("queue the delivery: %w", err)
@@ -87,13 +96,6 @@ func (q *Queue) accept(tx *state.Tx, repository string, event state.Event) (runs
 	if why := uninteresting(event); why != "" {
 		return nil, why, nil
 	}
-	again, err := q.seenBefore(tx, repository, event.Delivery)
-	if err != nil {
-		return nil, "", err
-	}
-	if again == redeliveryDone {
-		return nil, fmt.Sprintf("delivery %s was already taken", event.Delivery), nil
-	}
 	ignored = fmt.Sprintf("no stack follows %s", event.Ref)
 	for _, stack := range q.following(repository, event.Ref) {
 		run, why, err := q.push(tx, stack, event)
@@ -106,14 +108,7 @@ func (q *Queue) accept(tx *state.Tx, repository string, event state.Event) (runs
 		}
 		runs = append(runs, run)
 	}
-	if event.Delivery == "" {
-		return runs, ignored, nil
-	}
-	taken := &state.Delivery{At: q.now().UTC()}
-	for _, r := range runs {
-		taken.Runs = append(taken.Runs, r.ID)
-	}
-	return runs, ignored, tx.PutDelivery(repository, event.Delivery, taken)
+	return runs, ignored, nil
 }
 
 func uninteresting(event state.Event) string {
@@ -159,7 +154,9 @@ func (q *Queue) push(tx *state.Tx, stack *Stack, event state.Event) (run *state.
 		Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
 	}
 	if v, what := admit(run, known); v == verdictIgnore {
-		known.Head = event.After
+		if known.Head != event.After {
+			known.Head, known.HeadRelease = event.After, ""
+		}
 		return nil, fmt.Sprintf("%s is held by a %s; the push is shown, not deployed", stack.Name, what), tx.PutStack(known)
 	}
 	return run, "", q.enqueue(tx, run)
@@ -199,26 +196,29 @@ func (q *Queue) enqueue(tx *state.Tx, run *state.Run) error {
 	return tx.PutRun(run)
 }
 
-type redelivery int
+// deliveryOf is the id that the events of one delivery share, empty where the
+// provider sends none.
+func deliveryOf(events []state.Event) string {
+	for _, e := range events {
+		if e.Delivery != "" {
+			return e.Delivery
+		}
+	}
+	return ""
+}
 
-const (
-	deliveryNew redelivery = iota
-	redeliveryDone
-	redeliveryAgain
-)
-
-// seenBefore recognises a repeated delivery. One whose runs failed before
-// anything was changed is worth another try.
-func (q *Queue) seenBefore(tx *state.Tx, repository, id string) (redelivery, error) {
+// alreadyTaken recognises a repeated delivery. One that has a run which failed
+// before anything was changed is worth another try.
+func (q *Queue) alreadyTaken(tx *state.Tx, repository, id string) (bool, error) {
 	if id == "" {
-		return deliveryNew, nil
+		return false, nil
 	}
 	taken, err := tx.Delivery(repository, id)
 	if errors.Is(err, state.ErrNotFound) {
-		return deliveryNew, nil
+		return false, nil
 	}
 	if err != nil {
-		return deliveryNew, err
+		return false, err
 	}
 	for _, runID := range taken.Runs {
 		run, err := tx.Run(runID)
@@ -226,13 +226,26 @@ func (q *Queue) seenBefore(tx *state.Tx, repository, id string) (redelivery, err
 			continue
 		}
 		if err != nil {
-			return deliveryNew, err
+			return false, err
 		}
 		if run.Status == state.RunFailed && run.Phase == state.PhasePreparing {
-			return redeliveryAgain, nil
+			return false, nil
 		}
 	}
-	return redeliveryDone, nil
+	return true, nil
+}
+
+// take remembers a delivery by the runs that it queued; one that queued none
+// has nothing that a repetition could do twice.
+func (q *Queue) take(tx *state.Tx, repository, id string, runs []*state.Run) error {
+	if id == "" || len(runs) == 0 {
+		return nil
+	}
+	taken := &state.Delivery{At: q.now().UTC()}
+	for _, r := range runs {
+		taken.Runs = append(taken.Runs, r.ID)
+	}
+	return tx.PutDelivery(repository, id, taken)
 }
 
 // changed tells observers of new runs and the dispatcher that there is work.

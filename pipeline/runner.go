@@ -127,13 +127,12 @@ func (x *Execution) takeUp() error {
 	if err != nil {
 		return fmt.Errorf("release %s: %w", short(id), err)
 	}
-	kept, err := x.runner.openKept(x.Stack, release)
+	kept, err := x.open(release)
 	if err != nil {
 		return err
 	}
 	x.again, x.Release = kept, release
 	x.Tree, x.File, x.Env, x.Project = kept.recipe, kept.file, kept.env, kept.project
-	x.Mask.Add(kept.env.Secrets()...)
 	x.Run.Commit, x.Run.Subject, x.Run.Environment = release.Commit, release.Subject, release.Environment
 	return nil
 }
@@ -149,7 +148,7 @@ func (x *Execution) goesBack() bool {
 func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 	end := ending{}
 	if x.goesBack() {
-		end.err = errors.New(x.Run.Error)
+		end.err = WithHint(errors.New(x.Run.Error), x.Run.Hint)
 		if x.Run.Error == "" {
 			end.err = fmt.Errorf("deployer was cut off %d times while it deployed this commit", x.Run.Interruptions)
 			end.crashed = true

@@ -25,6 +25,8 @@ func (e ending) final() bool { return e.err == nil || (e.back != nil && e.rollba
 // beginRollback puts on disk that the way back begins, and quarantines the
 // release so that nothing brings it back by itself.
 func (r *Runner) beginRollback(x *Execution, end ending) error {
+	// One that goes on after a crash was judged when it began.
+	blamed := x.Run.Phase != state.PhaseRollingBack && x.blamed(end)
 	x.Run.Phase = state.PhaseRollingBack
 	x.Run.Error, x.Run.Hint = x.Mask.Redact(end.err.Error()), x.Mask.Redact(Hint(end.err))
 	for i := range x.Run.Stages { // a stage that never ran is skipped, not pending for ever
@@ -33,7 +35,7 @@ func (r *Runner) beginRollback(x *Execution, end ending) error {
 		}
 	}
 	return r.store.Update(func(tx *state.Tx) error {
-		if x.blamed(end) {
+		if blamed {
 			if err := x.quarantine(tx); err != nil {
 				return err
 			}
@@ -43,9 +45,10 @@ func (r *Runner) beginRollback(x *Execution, end ending) error {
 }
 
 // blamed reports whether the failure is the release's own: no crash of
-// deployer, and not only checks that failed before the change too.
+// deployer, no outage of the Engine, and not only checks that failed before
+// the change too.
 func (x *Execution) blamed(end ending) bool {
-	if end.crashed || x.Run.Release == "" {
+	if end.crashed || isOutage(end.err) || x.Run.Release == "" {
 		return false
 	}
 	if len(x.Failing) == 0 {
@@ -172,12 +175,12 @@ func (x *Execution) judgeHead(s *state.Stack, end ending) {
 		return
 	}
 	s.Head, s.HeadRelease = run.Commit, run.Release
-	if run.Status == state.RunUnchanged && run.Release == "" && s.Live != nil {
-		s.HeadRelease = s.Live.ID
+	if run.Status == state.RunUnchanged && run.Release == "" && s.Judged != nil {
+		s.HeadRelease = s.Judged.Release // no file of the stack changed since
 	}
 	untouched := run.Phase == state.PhasePreparing
 	s.Judged = &state.Judgement{
-		Commit: run.Commit, Run: run.ID, Status: run.Status,
+		Commit: run.Commit, Release: s.HeadRelease, Run: run.ID, Status: run.Status,
 		Again:  untouched && (run.Status == state.RunFailed || run.Status == state.RunCanceled),
 		Outage: untouched && run.Status == state.RunFailed && isOutage(end.err),
 	}

@@ -249,7 +249,7 @@ func (x *Execution) checkLive(ctx context.Context) {
 	if x.Known.LastGood == nil || x.Known.Live == nil || x.Known.Live.ID != x.Known.LastGood.ID || x.Run.Phase != state.PhasePreparing {
 		return
 	}
-	live, err := x.runner.openKept(x.Stack, x.Known.Live)
+	live, err := x.open(x.Known.Live)
 	if err != nil {
 		x.record("live release", check.Result{Status: state.StepSkipped, Message: "its checks could not be read: " + err.Error()}, x.runner.now())
 		return

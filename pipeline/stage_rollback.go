@@ -17,10 +17,9 @@ func rollback(ctx context.Context, x *Execution) error {
 	var kept *keptRelease
 	err := x.Step(ctx, "release", func(context.Context) (string, error) {
 		var err error
-		if kept, err = x.runner.openKept(x.Stack, good); err != nil {
+		if kept, err = x.open(good); err != nil {
 			return "", err
 		}
-		x.Mask.Add(kept.project.Secrets()...)
 		if err := project.Materialise(kept.recipe, kept.project.Mounts); err != nil {
 			return "", err
 		}

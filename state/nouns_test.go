@@ -45,7 +45,7 @@ func TestEveryNounIsReadAsItWasStored(t *testing.T) {
 		Pin:         &state.Pin{Commit: "aaa", By: "ops", Reason: "calm", At: noon},
 		Quarantined: []state.Quarantine{{Release: "bad", Commit: "ddd", Run: "r-2", Why: "502", At: noon}},
 		Reads:       []string{"shop/compose.yaml"}, Paths: []string{"shared/**"},
-		Judged: &state.Judgement{Commit: "ccc", Run: "r-3", Status: state.RunFailed, Again: true, Outage: true},
+		Judged: &state.Judgement{Commit: "ccc", Release: "f00d", Run: "r-3", Status: state.RunFailed, Again: true, Outage: true},
 	}
 	delivery := &state.Delivery{At: noon, Runs: []string{run.ID}}
 	entry := &state.AuditEntry{At: noon, Actor: "ops", Role: "deployer", Action: "lock", Stack: "shop", Run: run.ID, Reason: "sale", Remote: "192.0.2.1"}

@@ -19,9 +19,10 @@ type Stack struct {
 
 // A Judgement is how the newest run for the branch ended.
 type Judgement struct {
-	Commit string    `json:"commit"`
-	Run    string    `json:"run"`
-	Status RunStatus `json:"status"`
+	Commit  string    `json:"commit"`
+	Release string    `json:"release,omitempty"` // fingerprint, once the project was resolved
+	Run     string    `json:"run"`
+	Status  RunStatus `json:"status"`
 	// Again says that the same commit is worth another try without a person:
 	// the run failed before it changed anything.
 	Again bool `json:"again,omitempty"`

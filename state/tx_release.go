@@ -52,8 +52,11 @@ func (t *Tx) DeleteRelease(stack, id string) error {
 
 // WentLive notes that from r.At on the release's containers run.
 func (t *Tx) WentLive(r *Release) error {
-	k := append(key(r.Stack, ""), binary.BigEndian.AppendUint64(nil, uint64(r.At.UnixNano()))...)
-	return put(t.tx, bucketLive, k, r)
+	return put(t.tx, bucketLive, liveKey(r), r)
+}
+
+func liveKey(r *Release) []byte {
+	return binary.BigEndian.AppendUint64(key(r.Stack, ""), uint64(r.At.UnixNano()))
 }
 
 // LiveHistory returns what was live over time, oldest first.
