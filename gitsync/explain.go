@@ -25,7 +25,7 @@ func (r Remote) explain(ctx context.Context, l login, err error) error {
 		return err
 	}
 	err = peel(err)
-	kind, hint := r.diagnose(l, err)
+	hint, kind := r.diagnose(l, err)
 	kinds := []error{kind}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errStalled):
@@ -44,37 +44,37 @@ func (r Remote) explain(ctx context.Context, l login, err error) error {
 }
 
 // diagnose classifies an error of the transport and says what to do about it.
-func (r Remote) diagnose(l login, err error) (kind error, hint string) {
+func (r Remote) diagnose(l login, err error) (hint string, kind error) {
 	var status *githttp.Err
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed),
 		errors.Is(err, errSSHAuth):
-		return ErrAuth, r.credentialHint(l)
+		return r.credentialHint(l), ErrAuth
 	case errors.Is(err, errHostKey):
-		return ErrUntrusted, ""
+		return "", ErrUntrusted
 	case isCertificate(err):
-		return ErrUntrusted, r.caHint()
+		return r.caHint(), ErrUntrusted
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return ErrNoRepository, "check its url, and that the credentials may read it: " + r.credentialHint(l)
+		return "check its url, and that the credentials may read it: " + r.credentialHint(l), ErrNoRepository
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return ErrBranchNotFound, "push a first commit"
+		return "push a first commit", ErrBranchNotFound
 	case errors.Is(err, ErrTooLarge):
-		return ErrTooLarge, ""
+		return "", ErrTooLarge
 	case errors.As(err, &status):
 		if code := status.StatusCode(); code >= 500 || code == 429 || code == 408 {
-			return ErrUnreachable, ""
+			return serverHint, ErrUnreachable
 		}
-		return errProtocol, "check that the url is a Git repository's"
+		return "check that the url is a Git repository's", errProtocol
 	case strings.Contains(err.Error(), "dubious ownership"):
-		return ErrAuth, "the folder belongs to another user: run git config --system --add safe.directory " + l.endpoint.Path
+		return "the folder belongs to another user: run git config --system --add safe.directory " + l.endpoint.Path, ErrAuth
 	case errors.Is(err, fs.ErrPermission):
-		return ErrAuth, "check who may read that file"
+		return "check who may read that file", ErrAuth
 	case isLocal(err):
-		return errLocal, ""
+		return "", errLocal
 	case isNetwork(err):
-		return ErrUnreachable, ""
+		return serverHint, ErrUnreachable
 	}
-	return errProtocol, ""
+	return "", errProtocol
 }
 
 // peel takes off go-git's wrappers that do not unwrap.
@@ -94,6 +94,8 @@ var (
 	errProtocol = errors.New("the fetch failed")
 	errLocal    = errors.New("the fetch failed on this machine")
 )
+
+const serverHint = "see that the Git server answers this machine; the next delivery or poll tries again"
 
 func (r Remote) credentialHint(l login) string {
 	switch {

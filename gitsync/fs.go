@@ -2,6 +2,7 @@ package gitsync
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -113,7 +114,7 @@ func (s *Snapshot) content(e object.TreeEntry) ([]byte, error) {
 // list reads an entry that is a folder.
 func (s *Snapshot) list(e object.TreeEntry) ([]fs.DirEntry, error) {
 	if e.Mode != filemode.Dir {
-		if err := enter(e); err != fs.ErrNotExist {
+		if err := enter(e); !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%s is not a folder: %w", e.Name, fs.ErrInvalid)

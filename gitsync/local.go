@@ -2,6 +2,7 @@ package gitsync
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"slices"
 
@@ -21,7 +22,7 @@ func localSession(l login) (transport.UploadPackSession, error) {
 		return file.DefaultClient.NewUploadPackSession(l.endpoint, nil)
 	}
 	repo, err := git.PlainOpenWithOptions(l.endpoint.Path, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	if err == git.ErrRepositoryNotExists {
+	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return nil, transport.ErrRepositoryNotFound
 	}
 	if err != nil {

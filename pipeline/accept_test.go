@@ -163,14 +163,17 @@ func TestPushDoesNotTakeThePlaceOfAPersonsRun(t *testing.T) {
 
 func TestPushWhilePinnedIsShownNotDeployed(t *testing.T) {
 	b := newBench(t).serve()
-	first, _ := twice(b)
-	older, err := b.queue.Deploy(t.Context(), "shop", by("ops", "calm"), state.RunTarget{Commit: first.Commit})
-	b.must(err)
-	b.ends(older, state.RunSucceeded)
+	first, second := twice(b)
+	b.ends(b.deploy(state.RunTarget{Commit: first.Commit}), state.RunSucceeded)
 	commit := b.commit("three", b.app("shop", "app:3", ""))
 	b.ignored(b.event(commit), "pin", "shown, not deployed")
 	if s := b.stack("shop"); s.Head != commit || s.Sync() != state.SyncPinned {
 		t.Errorf("the head is %s, the stack %s", s.Head, s.Sync())
+	}
+	b.ends(b.deploy(state.RunTarget{Commit: second.Commit}), state.RunSucceeded)
+	b.must(b.queue.Unpin(t.Context(), "shop", by("ops", "")))
+	if got := b.stack("shop").Sync(); got != state.SyncBehind {
+		t.Errorf("the release that was the head before the push is live, and the stack is %s", got)
 	}
 }
 

@@ -1,6 +1,10 @@
 package pipeline
 
-import "deployer/state"
+import (
+	"time"
+
+	"deployer/state"
+)
 
 // asker is who wants a run.
 type asker string
@@ -16,8 +20,9 @@ const (
 type obstacle string
 
 const (
-	obstacleLock obstacle = "lock"
-	obstaclePin  obstacle = "pin"
+	obstacleLock   obstacle = "lock"
+	obstacleFreeze obstacle = "freeze"
+	obstaclePin    obstacle = "pin"
 )
 
 // verdict is what an obstacle means to an asker.
@@ -32,10 +37,10 @@ const (
 
 // admission is the table of who waits for what.
 var admission = map[asker]map[obstacle]verdict{
-	byPush:           {obstacleLock: verdictWait, obstaclePin: verdictIgnore},
-	byPersonDeploy:   {obstacleLock: verdictRefuse, obstaclePin: verdictPass},
-	byPersonRollback: {obstacleLock: verdictPass, obstaclePin: verdictPass},
-	byRecovery:       {obstacleLock: verdictPass, obstaclePin: verdictPass},
+	byPush:           {obstacleLock: verdictWait, obstacleFreeze: verdictWait, obstaclePin: verdictIgnore},
+	byPersonDeploy:   {obstacleLock: verdictRefuse, obstacleFreeze: verdictRefuse, obstaclePin: verdictPass},
+	byPersonRollback: {obstacleLock: verdictPass, obstacleFreeze: verdictPass, obstaclePin: verdictPass},
+	byRecovery:       {obstacleLock: verdictPass, obstacleFreeze: verdictPass, obstaclePin: verdictPass},
 }
 
 func askerOf(run *state.Run) asker {
@@ -50,14 +55,18 @@ func askerOf(run *state.Run) asker {
 	return byPersonDeploy
 }
 
-// admit returns the strictest verdict on a run and the obstacle that gives it.
-func admit(run *state.Run, stack *state.Stack) (verdict, obstacle) {
+// admit returns the strictest verdict on a run at a time, and the obstacle
+// that gives it.
+func (s *Stack) admit(run *state.Run, known *state.Stack, at time.Time) (verdict, obstacle) {
+	_, frozen := frozenUntil(s.Freezes, at)
 	table := admission[askerOf(run)]
-	if stack.Pin != nil && table[obstaclePin] != verdictPass {
-		return table[obstaclePin], obstaclePin
-	}
-	if stack.Lock != nil && table[obstacleLock] != verdictPass && !run.Want.Forced(string(obstacleLock)) {
-		return table[obstacleLock], obstacleLock
+	for _, o := range []struct {
+		obstacle
+		there bool
+	}{{obstaclePin, known.Pin != nil}, {obstacleLock, known.Lock != nil}, {obstacleFreeze, frozen}} {
+		if o.there && table[o.obstacle] != verdictPass && !run.Want.Forced(string(o.obstacle)) {
+			return table[o.obstacle], o.obstacle
+		}
 	}
 	return verdictPass, ""
 }

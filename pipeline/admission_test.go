@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"testing"
+	"time"
 
 	"deployer/state"
 )
@@ -16,8 +17,12 @@ func TestAdmissionFollowsTheTable(t *testing.T) {
 	forced := deploy
 	forced.Want.Force = []string{"lock"}
 	otherForce := deploy
-	otherForce.Want.Force = []string{"quarantine", "freeze"}
+	otherForce.Want.Force = []string{"quarantine"}
+	thaws := deploy
+	thaws.Want.Force = []string{"freeze"}
 	changing, goingBack := push, push
+	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) // a Tuesday
+	configured := &Stack{Freezes: []Freeze{{WeekTime{time.Wednesday, 8, 0}, WeekTime{time.Wednesday, 18, 0}, time.UTC}}}
 	changing.Phase, goingBack.Phase = state.PhaseChanging, state.PhaseRollingBack
 
 	for _, row := range []struct {
@@ -26,30 +31,34 @@ func TestAdmissionFollowsTheTable(t *testing.T) {
 		free   verdict
 		locked verdict
 		pinned verdict
-		both   verdict
+		both   verdict // locked and pinned
+		frozen verdict
 	}{
-		{"push", push, verdictPass, verdictWait, verdictIgnore, verdictIgnore},
-		{"poll", poll, verdictPass, verdictWait, verdictIgnore, verdictIgnore},
-		{"deploy by a person", deploy, verdictPass, verdictRefuse, verdictPass, verdictRefuse},
-		{"deploy from the command line", cli, verdictPass, verdictRefuse, verdictPass, verdictRefuse},
-		{"deploy that forces the lock", forced, verdictPass, verdictPass, verdictPass, verdictPass},
-		{"deploy that forces something else", otherForce, verdictPass, verdictRefuse, verdictPass, verdictRefuse},
-		{"rollback by a person", rollback, verdictPass, verdictPass, verdictPass, verdictPass},
-		{"push that had begun to change", changing, verdictPass, verdictPass, verdictPass, verdictPass},
-		{"push on its way back", goingBack, verdictPass, verdictPass, verdictPass, verdictPass},
+		{"push", push, verdictPass, verdictWait, verdictIgnore, verdictIgnore, verdictWait},
+		{"poll", poll, verdictPass, verdictWait, verdictIgnore, verdictIgnore, verdictWait},
+		{"deploy by a person", deploy, verdictPass, verdictRefuse, verdictPass, verdictRefuse, verdictRefuse},
+		{"deploy from the command line", cli, verdictPass, verdictRefuse, verdictPass, verdictRefuse, verdictRefuse},
+		{"deploy that forces the lock", forced, verdictPass, verdictPass, verdictPass, verdictPass, verdictRefuse},
+		{"deploy that forces something else", otherForce, verdictPass, verdictRefuse, verdictPass, verdictRefuse, verdictRefuse},
+		{"deploy that forces the freeze", thaws, verdictPass, verdictRefuse, verdictPass, verdictRefuse, verdictPass},
+		{"rollback by a person", rollback, verdictPass, verdictPass, verdictPass, verdictPass, verdictPass},
+		{"push that had begun to change", changing, verdictPass, verdictPass, verdictPass, verdictPass, verdictPass},
+		{"push on its way back", goingBack, verdictPass, verdictPass, verdictPass, verdictPass, verdictPass},
 	} {
 		for _, column := range []struct {
 			name  string
 			stack state.Stack
+			at    time.Time
 			want  verdict
 			what  obstacle
 		}{
-			{"free", state.Stack{}, row.free, ""},
-			{"locked", state.Stack{Lock: lock}, row.locked, obstacleLock},
-			{"pinned", state.Stack{Pin: pin}, row.pinned, obstaclePin},
-			{"locked and pinned", state.Stack{Lock: lock, Pin: pin}, row.both, ""},
+			{"free", state.Stack{}, noon, row.free, ""},
+			{"locked", state.Stack{Lock: lock}, noon, row.locked, obstacleLock},
+			{"pinned", state.Stack{Pin: pin}, noon, row.pinned, obstaclePin},
+			{"locked and pinned", state.Stack{Lock: lock, Pin: pin}, noon, row.both, ""},
+			{"frozen", state.Stack{}, noon.Add(24 * time.Hour), row.frozen, obstacleFreeze},
 		} {
-			got, what := admit(&row.run, &column.stack)
+			got, what := configured.admit(&row.run, &column.stack, column.at)
 			if got != column.want {
 				t.Errorf("%s, %s: %s, want %s", row.name, column.name, got, column.want)
 			}

@@ -137,18 +137,26 @@ func (q *Queue) newRun(stack *Stack, kind state.RunKind, by state.Trigger, want 
 
 // ask queues what a person wants, where nothing refuses it.
 func (q *Queue) ask(run *state.Run) error {
+	stack := q.stacks[run.Stack]
 	err := q.store.Update(func(tx *state.Tx) error {
 		known, err := tx.Stack(run.Stack)
 		if err != nil {
 			return err
 		}
-		if v, _ := admit(run, known); v == verdictRefuse {
+		switch v, what := stack.admit(run, known, q.now()); {
+		case v != verdictRefuse:
+			return q.enqueue(tx, run)
+		case what == obstacleFreeze:
+			until, _ := frozenUntil(stack.Freezes, q.now())
 			return &state.Refusal{
-				Reason: fmt.Sprintf("%s is locked by %s: %s", run.Stack, known.Lock.By, known.Lock.Reason),
-				Hint:   "unlock it, or repeat with force: lock",
+				Reason: fmt.Sprintf("%s is frozen until %s", run.Stack, until.Format("Mon 2006-01-02 15:04 MST")),
+				Hint:   "wait, or repeat with force: freeze",
 			}
 		}
-		return q.enqueue(tx, run)
+		return &state.Refusal{
+			Reason: fmt.Sprintf("%s is locked by %s: %s", run.Stack, known.Lock.By, known.Lock.Reason),
+			Hint:   "unlock it, or repeat with force: lock",
+		}
 	})
 	if err == nil {
 		q.changed(run)

@@ -9,6 +9,9 @@ import (
 	"deployer/state"
 )
 
+// dispatchEvery is how often what waits is looked at without a cause.
+const dispatchEvery = 30 * time.Second
+
 // Serve takes up what a crash cut off and then starts runs until ctx ends. It
 // returns when the runs under way have stopped, each at a point from which
 // the next start goes on, or when grace is over.
@@ -27,7 +30,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 			<-polls
 			return q.stop(grace)
 		case <-q.wake:
-		case <-time.After(time.Minute): // nothing should depend on it
+		case <-time.After(dispatchEvery): // a freeze may have ended
 		}
 	}
 }
@@ -103,12 +106,15 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, busy map[string]bool, slo
 		run.Error = "the stack is no longer in deployer.yaml"
 		return false, tx.PutRun(run)
 	}
+	if run.WaitingFor == waitApproval {
+		return false, nil
+	}
 	known, err := tx.Stack(run.Stack)
 	if err != nil {
 		return false, err
 	}
 	waiting := ""
-	switch v, what := admit(run, known); {
+	switch v, what := stack.admit(run, known, q.now()); {
 	case v == verdictIgnore:
 		at := q.now().UTC()
 		run.Status, run.FinishedAt, run.Error = state.RunCanceled, &at, fmt.Sprintf("the stack is held by a %s", what)

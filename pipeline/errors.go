@@ -37,6 +37,12 @@ type nothingToDo struct{ why string }
 
 func (n nothingToDo) Error() string { return n.why }
 
+// waiting ends a run's way for now: it goes on, from its start, when what it
+// waits for is there.
+type waiting struct{ what string }
+
+func (w waiting) Error() string { return "waiting for " + w.what }
+
 // skip ends a stage that has nothing to do in this run.
 type skip struct{ why string }
 

@@ -95,6 +95,9 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 		"pipeline.yaml with a typing error": {func(b *bench) gittest.Files {
 			return gittest.Files{"shop/pipeline.yaml": gittest.Text("verfy: []\n")}
 		}, []string{"verfy", "shop/pipeline.yaml"}},
+		"env file that is a symlink": {func(*bench) gittest.Files {
+			return gittest.Files{"shop/.env.production": gittest.Symlink("../../../etc/passwd")}
+		}, []string{"shop/.env.production is a symlink"}},
 		"check that fails": {func(b *bench) gittest.Files {
 			return b.app("shop", "app:2", "preflight: [{check: env, required: [TOKEN]}, {check: tcp, address: \"127.0.0.1:1\", name: proxy}]\n")
 		}, []string{"TOKEN is not defined", "env, proxy failed"}},
@@ -264,8 +267,9 @@ func TestFailedRollbackLocksTheStackLoudly(t *testing.T) {
 func TestApplyThatFailsBeforeAnyChangeIsNoRollback(t *testing.T) {
 	b := newBench(t).serve()
 	good := b.deployed("one", b.app("shop", "app:1", ""))
-	refusing := &refusingTarget{b.target}
-	b.stacks[0].Target = refusing
+	b.stop()
+	b.stacks[0].Target = &refusingTarget{b.target}
+	b.restart()
 	run := b.ends(b.push("two", b.app("shop", "app:2", "")), state.RunFailed)
 	if run.Phase != state.PhasePreparing || run.Stage(state.StageRollback) != nil || b.stack("shop").Live.ID != good.Release {
 		t.Errorf("phase %q, live %s", run.Phase, b.stack("shop").Live.ID)

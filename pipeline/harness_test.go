@@ -2,16 +2,12 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -291,26 +287,4 @@ func (b *bench) says(text string, parts ...string) {
 // by is a person's trigger.
 func by(actor, reason string) state.Trigger {
 	return state.Trigger{Kind: state.TriggerAPI, Actor: actor, Reason: reason}
-}
-
-// A recorder is an Observer that remembers what it was told.
-type recorder struct {
-	mu   sync.Mutex
-	told []string
-	all  io.Writer // gets each run as JSON; nil for nothing
-}
-
-func (r *recorder) RunChanged(run *state.Run) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.told = append(r.told, run.ID+" "+string(run.Status))
-	if r.all != nil {
-		_ = json.NewEncoder(r.all).Encode(run)
-	}
-}
-
-func (r *recorder) wasTold(run *state.Run, status state.RunStatus) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Contains(r.told, run.ID+" "+string(status))
 }

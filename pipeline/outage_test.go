@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
@@ -10,22 +8,8 @@ import (
 
 	"deployer/gitsync"
 	"deployer/gitsync/gittest"
-	"deployer/project"
 	"deployer/state"
 )
-
-// gone makes the calls that match fail as without an Engine: the first n, or
-// all where n is negative.
-func (f *fakeTarget) gone(n int64, matches func(call) bool) {
-	var left atomic.Int64
-	left.Store(n)
-	f.on(func(_ context.Context, c call) error {
-		if matches(c) && (n < 0 || left.Add(-1) >= 0) {
-			return fmt.Errorf("%s: %w", c.op, project.ErrEngineUnreachable)
-		}
-		return nil
-	})
-}
 
 func TestEngineThatComesBackInMidDeployIsWaitedFor(t *testing.T) {
 	b := newBench(t).serve()

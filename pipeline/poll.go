@@ -61,7 +61,7 @@ func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
 			Trigger: state.Trigger{Kind: state.TriggerPoll}, Commit: tip,
 			Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
 		}
-		wanted, err := q.pollWants(tx, known, run)
+		wanted, err := q.pollWants(tx, stack, known, run)
 		if err != nil || !wanted {
 			return err
 		}
@@ -79,11 +79,11 @@ func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
 
 // pollWants reports whether poll may try a commit: it was not judged, or only
 // an outage stood in its way, and no run for it is under way.
-func (q *Queue) pollWants(tx *state.Tx, known *state.Stack, run *state.Run) (bool, error) {
+func (q *Queue) pollWants(tx *state.Tx, stack *Stack, known *state.Stack, run *state.Run) (bool, error) {
 	if j := known.Judged; j != nil && j.Commit == run.Commit && !j.Outage {
 		return false, nil
 	}
-	if v, _ := admit(run, known); v == verdictIgnore {
+	if v, _ := stack.admit(run, known, q.now()); v == verdictIgnore {
 		return false, nil
 	}
 	active, err := tx.ActiveRuns()
@@ -92,7 +92,7 @@ func (q *Queue) pollWants(tx *state.Tx, known *state.Stack, run *state.Run) (boo
 	}
 	for _, other := range active {
 		if other.Stack == run.Stack && other.Kind == state.KindDeploy && other.Want.Commit == "" &&
-			(other.Commit == run.Commit || other.Status != state.RunRunning) {
+			(other.Commit == run.Commit || other.Status == state.RunQueued) {
 			return false, nil
 		}
 	}

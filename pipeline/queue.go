@@ -153,7 +153,7 @@ func (q *Queue) push(tx *state.Tx, stack *Stack, event state.Event) (run *state.
 		Commit:  event.After, Subject: event.Subject, Author: event.Author,
 		Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
 	}
-	if v, what := admit(run, known); v == verdictIgnore {
+	if v, what := stack.admit(run, known, q.now()); v == verdictIgnore {
 		if known.Head != event.After {
 			known.Head, known.HeadRelease = event.After, ""
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"deployer/secrets"
@@ -55,11 +56,21 @@ var (
 		{state.StageFetch, fetch, within(2 * time.Minute)},
 		{state.StageDecrypt, decrypt, within(time.Minute)},
 		{state.StagePreflight, preflight, within(15 * time.Minute)},
+		{state.StageApproval, approve, within(time.Minute)},
 		{state.StageDeploy, deploy, deployLimit},
 		{state.StageVerify, verify, within(15 * time.Minute)},
 	}
 	back = stage{state.StageRollback, rollback, within(15 * time.Minute)}
 )
+
+// stagesOf returns the way of a stack's runs: a person is only part of it
+// where the stack asks for one.
+func stagesOf(s *Stack) []stage {
+	if s.Approval {
+		return forward
+	}
+	return slices.DeleteFunc(slices.Clone(forward), func(st stage) bool { return st.name == state.StageApproval })
+}
 
 func deployLimit(x *Execution) time.Duration { return time.Duration(x.File.Deploy.Timeout) }
 
@@ -73,6 +84,11 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 		return r.settle(&Execution{Stack: s, Run: run, Known: &state.Stack{Name: s.Name}, Mask: r.parts.Mask(), runner: r}, ending{err: err})
 	}
 	end := r.travel(stop, cancel, x)
+	if w := (waiting{}); errors.As(end.err, &w) {
+		run.Status, run.WaitingFor = state.RunWaiting, w.what
+		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
+		return errors.Join(log.Flush(), r.put(run))
+	}
 	if endedBy(stop, errStopping) && !end.final() {
 		run.Status = state.RunQueued
 		x.Logf("deployer is stopping; the next start goes on from here")
@@ -99,7 +115,7 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, *runLog, error) {
 		return nil, nil, err
 	}
 	run.Stages = make([]state.StageResult, 0, len(forward)+1)
-	for _, st := range forward {
+	for _, st := range stagesOf(s) {
 		run.Stages = append(run.Stages, state.StageResult{Name: st.name, Status: state.StagePending, Steps: []state.Step{}})
 	}
 	if run.Previous == "" && x.Known.Live != nil {
@@ -173,7 +189,7 @@ func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 }
 
 func (r *Runner) goForward(ctx context.Context, x *Execution) error {
-	for _, st := range forward {
+	for _, st := range stagesOf(x.Stack) {
 		if err := r.runStage(ctx, x, st); err != nil {
 			return err
 		}
@@ -203,7 +219,7 @@ func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 	result.Status, err = judgeStage(result, err)
 	x.Logf("%s %s in %s", st.name, result.Status, finished.Sub(started).Round(time.Millisecond))
 	x.save()
-	if err != nil && !errors.As(err, &nothingToDo{}) {
+	if err != nil && !errors.As(err, &nothingToDo{}) && !errors.As(err, &waiting{}) {
 		return stageError{st.name, err}
 	}
 	return err
@@ -219,6 +235,8 @@ func judgeStage(result *state.StageResult, err error) (state.StageStatus, error)
 			result.Steps = append(result.Steps, state.Step{Name: "compare", Status: state.StepPassed, Message: n.why})
 		}
 		return state.StagePassed, err
+	case errors.As(err, &waiting{}):
+		return state.StagePending, err
 	case errors.As(err, &s):
 		result.Steps = append(result.Steps, state.Step{Name: string(result.Name), Status: state.StepSkipped, Message: s.why})
 		return state.StageSkipped, nil

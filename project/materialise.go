@@ -95,7 +95,7 @@ func install(host string, folderMode fs.FileMode, write func(tmp string) error) 
 	if err != nil {
 		return err
 	}
-	defer removeAll(scratch)
+	defer func() { _ = removeAll(scratch) }()
 	tmp := filepath.Join(scratch, filepath.Base(host))
 	if err := write(tmp); err != nil {
 		return err

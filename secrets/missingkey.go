@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func (s *keyService) looked() []string {
 
 func withoutPath(err error) string {
 	text := err.Error()
-	if pathErr, ok := err.(*os.PathError); ok {
+	if pathErr := (*os.PathError)(nil); errors.As(err, &pathErr) {
 		text = pathErr.Err.Error()
 	}
 	return text

@@ -207,11 +207,11 @@ func TestSecretAroundTheCutOfAnOverlongLineIsMasked(t *testing.T) {
 		var out bytes.Buffer
 		w := redactorFor(secret, "defabc").Writer(&out)
 		text := strings.Repeat("y", cut-shift) + secret + rest
-		io.WriteString(w, text[:cut])
+		mustWrite(t, w, text[:cut])
 		if out.Len() == 0 {
 			t.Fatal("nothing is written at the cut")
 		}
-		io.WriteString(w, text[cut:])
+		mustWrite(t, w, text[cut:])
 		w.Close()
 		if got, want := strings.TrimLeft(out.String(), "y"), "[redacted]"+rest[3:]; got != want {
 			t.Errorf("shifted by %d: %q, want %q", shift, got, want)
@@ -225,7 +225,7 @@ func TestWriterBoundsWhatItHolds(t *testing.T) {
 	const total = 1 << 20
 	for _, text := range []string{"-", "a"} {
 		out.Reset()
-		w.Write(bytes.Repeat([]byte(text), total))
+		mustWrite(t, w, strings.Repeat(text, total))
 		if text == "-" && out.Len() < total-128<<10 {
 			t.Errorf("%d of %d bytes written", out.Len(), total)
 		}
@@ -267,5 +267,12 @@ func BenchmarkRedact(b *testing.B) {
 				r.Redact(text)
 			}
 		})
+	}
+}
+
+func mustWrite(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -98,6 +98,7 @@ type Run struct {
 	SupersededBy string `json:"superseded_by,omitempty"`
 	RolledBackTo string `json:"rolled_back_to,omitempty"` // commit of the release that runs again
 	ApprovedBy   string `json:"approved_by,omitempty"`
+	Approved     string `json:"approved_release,omitempty"` // the one release that the approval is for
 
 	Stages  []StageResult `json:"stages"`
 	Changes *Changes      `json:"changes,omitempty"`

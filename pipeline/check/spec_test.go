@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ func TestFieldsOfEveryTypeTakeVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := c.(*httpCheck)
-	if h.URL.plain != "https://h.example/" || anyOf(h.Status) != "200 or 2xx or 404" || !h.Insecure || h.Method != "HEAD" ||
+	if h.URL.plain != "https://h.example/" || anyOf(h.Status) != "200 or 2xx or 404" || !h.Insecure || h.Method != http.MethodHead ||
 		shared.Within.String() != "1m30s" || h.Headers["X-Token"].plain != "sesame-open" || h.Host.plain != "a$b" {
 		t.Errorf("got %+v %+v", h, shared)
 	}

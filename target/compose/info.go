@@ -33,5 +33,5 @@ func (t *Target) freeBytes(dir string) int64 {
 	if !strings.HasPrefix(t.host, "unix://") || syscall.Statfs(dir, &fs) != nil {
 		return -1
 	}
-	return int64(fs.Bavail) * int64(fs.Bsize)
+	return int64(fs.Bavail) * int64(fs.Bsize) //nolint:unconvert // narrower on other architectures
 }

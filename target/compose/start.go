@@ -164,7 +164,7 @@ func (a *application) cannotStart(ctx context.Context, service, container string
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if lost := a.reached(err); lost != err {
+	if lost := a.reached(err); errors.Is(lost, project.ErrEngineUnreachable) {
 		return lost
 	}
 	return &ServiceError{

@@ -69,7 +69,7 @@ func supported(p *types.Project) error {
 		case s.UseAPISocket:
 			return fmt.Errorf("service %s: use_api_socket: is not supported; mount the socket by volumes: where the policy allows it", name)
 		case s.Image == "" && s.Build != nil:
-			return fmt.Errorf("service %s: has build: but no image:; build and push the image elsewhere, and name it with image:", name)
+			return fmt.Errorf("service %s: has build: but no image:; build and push the image elsewhere, and give its name in image", name)
 		}
 	}
 	return nil

@@ -1,0 +1,32 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"io"
+	"slices"
+	"sync"
+
+	"deployer/state"
+)
+
+// A recorder is an Observer that remembers what it was told.
+type recorder struct {
+	mu   sync.Mutex
+	told []string
+	all  io.Writer // gets each run as JSON; nil for nothing
+}
+
+func (r *recorder) RunChanged(run *state.Run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, run.ID+" "+string(run.Status))
+	if r.all != nil {
+		_ = json.NewEncoder(r.all).Encode(run)
+	}
+}
+
+func (r *recorder) wasTold(run *state.Run, status state.RunStatus) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.told, run.ID+" "+string(status))
+}
