@@ -33,8 +33,6 @@ var unsupportedStack = []struct {
 	{"", "several stacks by one pattern", "write one entry for each folder", (*Stack).Template},
 	{"target.swarm", "a Swarm as target", "use docker", func(s *Stack) bool { return s.Target.Swarm != "" }},
 	{"target.hosts", "several hosts as target", "write one stack for each host, with docker", func(s *Stack) bool { return len(s.Target.Hosts) > 0 }},
-	{"approval", "approval by a person", "write false or take it out", func(s *Stack) bool { return s.Approval }},
-	{"freeze", "freezing", "take it out", func(s *Stack) bool { return len(s.Freeze) > 0 }},
 	{"reconcile", "healing of drift", "write report or take it out", func(s *Stack) bool { return s.Reconcile == ReconcileHeal }},
 	{"policy", "a policy other than none", "take it out or write none", func(s *Stack) bool { return !s.Policy.lax() }},
 }

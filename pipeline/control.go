@@ -138,6 +138,7 @@ func (q *Queue) newRun(stack *Stack, kind state.RunKind, by state.Trigger, want 
 // ask queues what a person wants, where nothing refuses it.
 func (q *Queue) ask(run *state.Run) error {
 	stack := q.stacks[run.Stack]
+	var superseded []*state.Run
 	err := q.store.Update(func(tx *state.Tx) error {
 		known, err := tx.Stack(run.Stack)
 		if err != nil {
@@ -145,7 +146,7 @@ func (q *Queue) ask(run *state.Run) error {
 		}
 		switch v, what := stack.admit(run, known, q.now()); {
 		case v != verdictRefuse:
-			return q.enqueue(tx, run)
+			return q.enqueue(tx, run, &superseded)
 		case what == obstacleFreeze:
 			until, _ := frozenUntil(stack.Freezes, q.now())
 			return &state.Refusal{
@@ -159,7 +160,7 @@ func (q *Queue) ask(run *state.Run) error {
 		}
 	})
 	if err == nil {
-		q.changed(run)
+		q.changed(append(superseded, run)...)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"deployer/state"
@@ -56,9 +57,9 @@ func (q *Queue) stop(grace time.Duration) error {
 func (q *Queue) dispatch() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var start []*state.Run
+	var start, changed []*state.Run
 	err := q.store.Update(func(tx *state.Tx) error {
-		start = start[:0]
+		start, changed = nil, nil
 		active, err := tx.ActiveRuns()
 		if err != nil {
 			return err
@@ -68,9 +69,13 @@ func (q *Queue) dispatch() error {
 			if run.Status != state.RunQueued && run.Status != state.RunWaiting {
 				continue
 			}
+			before := run.Status
 			started, err := q.tryStart(tx, run, busy, slots-len(start))
 			if err != nil {
 				return err
+			}
+			if !started && run.Status != before {
+				changed = append(changed, run)
 			}
 			if started {
 				busy[q.stacks[run.Stack].Claim] = true
@@ -81,6 +86,9 @@ func (q *Queue) dispatch() error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, run := range changed {
+		q.notify(run)
 	}
 	for _, run := range start {
 		q.start(run)
@@ -152,6 +160,11 @@ func (q *Queue) start(run *state.Run) {
 			q.mu.Unlock()
 			stop(nil)
 		}()
+		defer func() {
+			if p := recover(); p != nil { // the next start takes the run up
+				q.log.Error("panic in a run", "run", run.ID, "stack", run.Stack, "panic", p, "trace", string(debug.Stack()))
+			}
+		}()
 		q.notify(run)
 		if err := q.runner.Execute(stopping, canceled, stack, run); err != nil && !errors.Is(err, errStopping) {
 			q.log.Error("run", "run", run.ID, "stack", run.Stack, "error", err)
@@ -159,8 +172,10 @@ func (q *Queue) start(run *state.Run) {
 	}()
 }
 
+// notify hands observers a copy: the run itself goes on changing.
 func (q *Queue) notify(run *state.Run) {
 	for _, o := range q.observers {
-		o.RunChanged(run)
+		shown := *run
+		o.RunChanged(&shown)
 	}
 }

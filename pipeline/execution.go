@@ -35,6 +35,7 @@ type Execution struct {
 
 	impatient bool // outages are not waited for any more
 
+	lost   error        // why the kept release that the run is for cannot be opened
 	again  *keptRelease // where the run takes the stack to a release that was kept
 	runner *Runner
 	stage  *state.StageResult

@@ -44,6 +44,7 @@ func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
 		return err
 	}
 	var queued *state.Run
+	var superseded []*state.Run
 	err = q.store.Update(func(tx *state.Tx) error {
 		queued = nil
 		known, err := tx.Stack(stack.Name)
@@ -66,13 +67,13 @@ func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
 			return err
 		}
 		queued = run
-		return q.enqueue(tx, run)
+		return q.enqueue(tx, run, &superseded)
 	})
 	if err != nil {
 		return fmt.Errorf("queue %s: %w", short(tip), err)
 	}
 	if queued != nil {
-		q.changed(queued)
+		q.changed(append(superseded, queued)...)
 	}
 	return nil
 }

@@ -56,8 +56,9 @@ func NewQueue(store *state.Store, runner *Runner, stacks []*Stack, workers int, 
 // When it returns without an error the runs are on disk.
 func (q *Queue) Accept(_ context.Context, repository string, events []state.Event) (state.Receipt, error) {
 	var receipt state.Receipt
+	var superseded []*state.Run
 	err := q.store.Batch(func(tx *state.Tx) error {
-		receipt = state.Receipt{}
+		receipt, superseded = state.Receipt{}, nil
 		id := deliveryOf(events)
 		taken, err := q.alreadyTaken(tx, repository, id)
 		if err != nil {
@@ -68,7 +69,7 @@ func (q *Queue) Accept(_ context.Context, repository string, events []state.Even
 			return nil
 		}
 		for _, event := range events {
-			runs, ignored, err := q.accept(tx, repository, event)
+			runs, ignored, err := q.accept(tx, repository, event, &superseded)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ func (q *Queue) Accept(_ context.Context, repository string, events []state.Even
 	}
 	if len(receipt.Runs) > 0 {
 		receipt.Ignored = ""
-		q.changed(receipt.Runs...)
+		q.changed(append(superseded, receipt.Runs...)...)
 	} else if receipt.Ignored == "" {
 		receipt.Ignored = "the delivery announces no push"
 	}
@@ -92,13 +93,13 @@ func (q *Queue) Accept(_ context.Context, repository string, events []state.Even
 }
 
 // accept queues the runs of one event, or says why there are none.
-func (q *Queue) accept(tx *state.Tx, repository string, event state.Event) (runs []*state.Run, ignored string, err error) {
+func (q *Queue) accept(tx *state.Tx, repository string, event state.Event, superseded *[]*state.Run) (runs []*state.Run, ignored string, err error) {
 	if why := uninteresting(event); why != "" {
 		return nil, why, nil
 	}
 	ignored = fmt.Sprintf("no stack follows %s", event.Ref)
 	for _, stack := range q.following(repository, event.Ref) {
-		run, why, err := q.push(tx, stack, event)
+		run, why, err := q.push(tx, stack, event, superseded)
 		if err != nil {
 			return nil, "", err
 		}
@@ -136,7 +137,7 @@ func (q *Queue) following(repository, ref string) []*Stack {
 }
 
 // push queues a run for one stack, or says what the delivery itself proves.
-func (q *Queue) push(tx *state.Tx, stack *Stack, event state.Event) (run *state.Run, ignored string, err error) {
+func (q *Queue) push(tx *state.Tx, stack *Stack, event state.Event, superseded *[]*state.Run) (run *state.Run, ignored string, err error) {
 	known, err := tx.Stack(stack.Name)
 	if err != nil {
 		return nil, "", err
@@ -159,7 +160,7 @@ func (q *Queue) push(tx *state.Tx, stack *Stack, event state.Event) (run *state.
 		}
 		return nil, fmt.Sprintf("%s is held by a %s; the push is shown, not deployed", stack.Name, what), tx.PutStack(known)
 	}
-	return run, "", q.enqueue(tx, run)
+	return run, "", q.enqueue(tx, run, superseded)
 }
 
 // unconcernedBy says why a push does not concern a stack, where the delivery
@@ -177,8 +178,9 @@ func unconcernedBy(event state.Event, stack *Stack, known *state.Stack) (string,
 	return fmt.Sprintf("no path of the push concerns %s", stack.Name), nil
 }
 
-// enqueue stores a new run and supersedes those whose place it takes.
-func (q *Queue) enqueue(tx *state.Tx, run *state.Run) error {
+// enqueue stores a new run and supersedes those whose place it takes, which
+// it adds to the given ones.
+func (q *Queue) enqueue(tx *state.Tx, run *state.Run, superseded *[]*state.Run) error {
 	active, err := tx.ActiveRuns()
 	if err != nil {
 		return err
@@ -192,6 +194,7 @@ func (q *Queue) enqueue(tx *state.Tx, run *state.Run) error {
 		if err := tx.PutRun(other); err != nil {
 			return err
 		}
+		*superseded = append(*superseded, other)
 	}
 	return tx.PutRun(run)
 }

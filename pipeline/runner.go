@@ -79,7 +79,7 @@ func deployLimit(x *Execution) time.Duration { return time.Duration(x.File.Deplo
 // for the next start, with its journal on disk, and errStopping is returned.
 // cancel must be derived from stop.
 func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run) error {
-	x, log, err := r.begin(s, run)
+	x, err := r.begin(s, run)
 	if err != nil {
 		return r.settle(&Execution{Stack: s, Run: run, Known: &state.Stack{Name: s.Name}, Mask: r.parts.Mask(), runner: r}, ending{err: err})
 	}
@@ -87,42 +87,46 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 	if w := (waiting{}); errors.As(end.err, &w) {
 		run.Status, run.WaitingFor = state.RunWaiting, w.what
 		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
-		return errors.Join(log.Flush(), r.put(run))
+		return errors.Join(x.flush(), r.put(run))
 	}
 	if endedBy(stop, errStopping) && !end.final() {
 		run.Status = state.RunQueued
 		x.Logf("deployer is stopping; the next start goes on from here")
-		return errors.Join(errStopping, r.put(run), log.Flush())
+		return errors.Join(errStopping, r.put(run), x.flush())
 	}
 	return errors.Join(r.settle(x, end), r.store.CompactLog(run.ID))
 }
 
 // begin makes the execution of a run, also of one that was cut off.
-func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, *runLog, error) {
+func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 	log, err := openRunLog(r.store, run.ID, r.parts.LogLimit)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the log: %w", err)
+		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	mask := r.parts.Mask()
-	x := &Execution{Stack: s, Run: run, Log: mask.Writer(log), Mask: mask, runner: r}
+	masked := mask.Writer(log)
+	x := &Execution{Stack: s, Run: run, Log: masked, Mask: mask, runner: r}
 	x.save = func() { r.save(x) }
-	x.flush = log.Flush
+	x.flush = func() error { return errors.Join(masked.Close(), log.Flush()) }
 	err = r.store.View(func(tx *state.Tx) (err error) {
 		x.Known, err = tx.Stack(s.Name)
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	run.Stages = make([]state.StageResult, 0, len(forward)+1)
-	for _, st := range stagesOf(s) {
-		run.Stages = append(run.Stages, state.StageResult{Name: st.name, Status: state.StagePending, Steps: []state.Step{}})
+	if !x.goesBack() { // one that does keeps the evidence of why
+		run.Stages = make([]state.StageResult, 0, len(forward)+1)
+		for _, st := range stagesOf(s) {
+			run.Stages = append(run.Stages, state.StageResult{Name: st.name, Status: state.StagePending, Steps: []state.Step{}})
+		}
 	}
 	if run.Previous == "" && x.Known.Live != nil {
 		run.Previous = x.Known.Live.Commit
 	}
 	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
-	return x, log, x.takeUp()
+	x.lost = x.takeUp()
+	return x, nil
 }
 
 // takeUp opens the kept release that the run is for: of a rollback, and of a
@@ -163,7 +167,9 @@ func (x *Execution) goesBack() bool {
 // was changed.
 func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 	end := ending{}
-	if x.goesBack() {
+	if x.lost != nil {
+		end.err = x.lost
+	} else if x.goesBack() {
 		end.err = WithHint(errors.New(x.Run.Error), x.Run.Hint)
 		if x.Run.Error == "" {
 			end.err = fmt.Errorf("deployer was cut off %d times while it deployed this commit", x.Run.Interruptions)
@@ -206,7 +212,7 @@ func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 		result = &x.Run.Stages[len(x.Run.Stages)-1]
 	}
 	started := r.now().UTC()
-	result.Status, result.StartedAt = state.StageRunning, &started
+	result.Status, result.StartedAt, result.Steps = state.StageRunning, &started, []state.Step{}
 	x.stage = result
 	x.save()
 

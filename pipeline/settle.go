@@ -154,7 +154,7 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 	switch {
 	case run.Status == state.RunSucceeded:
 		return x.settleGood(tx, s, at)
-	case end.stuck != "" && x.blamed(end):
+	case end.stuck != "" && x.blamed(end) && (s.LastGood == nil || s.LastGood.ID != run.Release):
 		addQuarantine(s, state.Quarantine{Release: run.Release, Commit: run.Commit, Run: run.ID, Why: run.Error, At: at})
 	case run.Status == state.RunRolledBack:
 		back := *end.back

@@ -62,7 +62,7 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 
 func TestWhatIsNotInTheTableIsNotThere(t *testing.T) {
 	f := newFixture(t)
-	for _, path := range []string{"/api/v1/runs/x/approve", "/api/v1/secrets", "/api/", "/.git/config", "/debug/pprof/", "/static/../server.go"} {
+	for _, path := range []string{"/api/v1/runs/x/promote", "/api/v1/secrets", "/api/", "/.git/config", "/debug/pprof/", "/static/../server.go"} {
 		f.call(RoleAdmin, http.MethodGet, path, "").expect(t, http.StatusNotFound)
 	}
 	a := f.call(RoleAdmin, http.MethodPatch, "/api/v1/stacks", "").expect(t, http.StatusMethodNotAllowed)

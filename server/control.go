@@ -167,7 +167,14 @@ func (s *Server) changeStack(c *call, change func(ctx context.Context, stack str
 	return s.answerStack(c)
 }
 
-func (s *Server) cancel(c *call) error {
+func (s *Server) cancel(c *call) error { return s.changeRun(c, s.Control.Cancel) }
+
+func (s *Server) approve(c *call) error { return s.changeRun(c, s.Control.Approve) }
+
+func (s *Server) reject(c *call) error { return s.changeRun(c, s.Control.Reject) }
+
+// changeRun decides about a run and answers with it as it then is.
+func (s *Server) changeRun(c *call, change func(ctx context.Context, run string, by state.Trigger) error) error {
 	run, err := s.runOf(c)
 	if err != nil {
 		return err
@@ -176,7 +183,7 @@ func (s *Server) cancel(c *call) error {
 	if err := c.decodeReason(); err != nil {
 		return err
 	}
-	if err := s.Control.Cancel(c.Request().Context(), run.ID, c.by()); err != nil {
+	if err := change(c.Request().Context(), run.ID, c.by()); err != nil {
 		return err
 	}
 	if run, err = s.runOf(c); err != nil {

@@ -297,6 +297,14 @@ func (fc *fakeControl) Cancel(_ context.Context, run string, by state.Trigger) e
 	return fc.note("cancel %s %+v", run, by)
 }
 
+func (fc *fakeControl) Approve(_ context.Context, run string, by state.Trigger) error {
+	return fc.note("approve %s %+v", run, by)
+}
+
+func (fc *fakeControl) Reject(_ context.Context, run string, by state.Trigger) error {
+	return fc.note("reject %s %+v", run, by)
+}
+
 func (fc *fakeControl) Retry(_ context.Context, run string, by state.Trigger) (*state.Run, error) {
 	if err := fc.note("retry %s %+v", run, by); err != nil {
 		return nil, err

@@ -29,6 +29,9 @@ type Control interface {
 	// Release takes a release, named by its fingerprint, out of quarantine.
 	Release(ctx context.Context, stack, release string, by state.Trigger) error
 	Cancel(ctx context.Context, run string, by state.Trigger) error
+	// Approve and Reject decide about a run that waits for approval.
+	Approve(ctx context.Context, run string, by state.Trigger) error
+	Reject(ctx context.Context, run string, by state.Trigger) error
 	Retry(ctx context.Context, run string, by state.Trigger) (*state.Run, error)
 }
 

@@ -37,6 +37,8 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, path: "/api/v1/runs/:run", role: RoleViewer, handle: s.getRun},
 		{method: http.MethodGet, path: "/api/v1/runs/:run/log", role: RoleViewer, handle: s.getLog},
 		{method: http.MethodPost, path: "/api/v1/runs/:run/cancel", role: RoleDeployer, action: "cancel", handle: s.cancel},
+		{method: http.MethodPost, path: "/api/v1/runs/:run/approve", role: RoleDeployer, action: "approve", handle: s.approve},
+		{method: http.MethodPost, path: "/api/v1/runs/:run/reject", role: RoleDeployer, action: "reject", handle: s.reject},
 		{method: http.MethodPost, path: "/api/v1/runs/:run/retry", role: RoleDeployer, action: "retry", handle: s.retry},
 
 		{method: http.MethodGet, path: "/api/v1/releases", role: RoleViewer, handle: s.listReleases},

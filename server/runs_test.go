@@ -99,6 +99,18 @@ func TestWrongParametersAreNamedWithWhatIsRight(t *testing.T) {
 	}
 }
 
+func TestApproveAndReject(t *testing.T) {
+	f := newFixture(t)
+	run := f.putRun("registry", state.RunQueued)
+	for _, verb := range []string{"approve", "reject"} {
+		f.call(RoleViewer, http.MethodPost, "/api/v1/runs/"+run.ID+"/"+verb, "").expect(t, http.StatusForbidden)
+		f.call(RoleDeployer, http.MethodPost, "/api/v1/runs/"+run.ID+"/"+verb, `{"reason":"seen"}`).expect(t, http.StatusAccepted)
+		if want := verb + " " + run.ID + " {Kind:api Actor:the-deployer Delivery: Reason:seen}"; f.control.asked != want {
+			t.Errorf("asked for %s, expected %s", f.control.asked, want)
+		}
+	}
+}
+
 func TestCancelAndRetry(t *testing.T) {
 	f := newFixture(t)
 	run := f.putRun("registry", state.RunRunning)

@@ -112,6 +112,7 @@ func (a *app) stacks(c *config.Config) ([]*pipeline.Stack, error) {
 		out = append(out, &pipeline.Stack{
 			Name: name, Repository: s.Repository, Branch: s.Branch, Directory: s.Directory, Project: s.Project,
 			Environment: s.Environment, Claim: s.Target.Docker + " " + s.Project, Poll: c.Repositories[s.Repository].Poll,
+			Approval: s.Approval, Freezes: freezes(s.Freeze),
 			Mirror: mirrors[s.Repository], Keys: keys, Target: t,
 			Roots: pipeline.NewRoots(c.Data, memory, name),
 		})
@@ -134,6 +135,14 @@ func (a *app) target(c *config.Config, want config.Target, known map[string]*com
 	a.teardown = append(a.teardown, t.Close)
 	known[key] = t
 	return t, nil
+}
+
+func freezes(in []config.Freeze) []pipeline.Freeze {
+	var out []pipeline.Freeze
+	for _, f := range in {
+		out = append(out, pipeline.Freeze{From: pipeline.WeekTime(f.From), Until: pipeline.WeekTime(f.Until), Location: f.Location})
+	}
+	return out
 }
 
 func remote(r *config.Repository) gitsync.Remote {

@@ -82,7 +82,7 @@ func newRoot() *cobra.Command {
 	)
 	root.AddCommand(
 		newServe(), newToken(), newDemo(), newVersion(),
-		newStatus(), newDeploy(), newRollback(), newPlan(), newRuns(), newLogs(), newCancel(), newRetry(),
+		newStatus(), newDeploy(), newRollback(), newPlan(), newRuns(), newLogs(), newApprove(), newReject(), newCancel(), newRetry(),
 		newLock(), newUnlock(), newUnpin(),
 		newWorkload(),
 	)

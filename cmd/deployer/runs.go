@@ -65,34 +65,3 @@ func by(t state.Trigger) string {
 	}
 	return fmt.Sprintf("%s (%s)", t.Actor, t.Kind)
 }
-
-func newCancel() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "cancel RUN", Short: "End a run; one that has begun to change the stack goes back", GroupID: groupServer, Args: cobra.ExactArgs(1),
-	}
-	connect := serverFlags(cmd)
-	reason := cmd.Flags().String("reason", "", "why; it is kept in the history")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := connect()
-		if err != nil {
-			return err
-		}
-		return c.do(cmd.Context(), http.MethodPost, "/api/v1/runs/"+url.PathEscape(args[0])+"/cancel", map[string]string{"reason": *reason}, nil)
-	}
-	return cmd
-}
-
-func newRetry() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "retry RUN", Short: "Start what a run wanted once more", GroupID: groupServer, Args: cobra.ExactArgs(1),
-	}
-	connect, ask := serverFlags(cmd), askFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := connect()
-		if err != nil {
-			return err
-		}
-		return ask.send(cmd.Context(), c, cmd.OutOrStdout(), "/api/v1/runs/"+url.PathEscape(args[0])+"/retry", map[string]string{"reason": *ask.reason})
-	}
-	return cmd
-}
