@@ -21,7 +21,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
 	q.restoreFiles()
-	polls := q.poll(ctx)
+	polls, chores := q.poll(ctx), q.housekeep(ctx)
 	for {
 		if err := q.dispatch(); err != nil {
 			q.log.Error("look for runs to start", "error", err)
@@ -29,6 +29,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		select {
 		case <-ctx.Done():
 			<-polls
+			<-chores
 			return q.stop(grace)
 		case <-q.wake:
 		case <-time.After(dispatchEvery): // a freeze may have ended

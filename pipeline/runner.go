@@ -17,14 +17,15 @@ import (
 
 // Parts are what runs work with, besides their stack.
 type Parts struct {
-	Vault    *secrets.Vault
-	Mask     func() *secrets.Redactor // a new redactor that knows the server's own secrets
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	Client   *http.Client
-	Resolver *net.Resolver
-	Now      func() time.Time
-	Log      *slog.Logger
-	LogLimit int64 // bytes of one run's log
+	Vault     *secrets.Vault
+	Mask      func() *secrets.Redactor // a new redactor that knows the server's own secrets
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	Client    *http.Client
+	Resolver  *net.Resolver
+	Now       func() time.Time
+	Log       *slog.Logger
+	LogLimit  int64 // bytes of one run's log
+	Retention state.Retention
 }
 
 // A Runner takes one run through its stages. It owns time, log, journal,

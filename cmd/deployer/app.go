@@ -56,6 +56,7 @@ func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
 	runner := pipeline.NewRunner(a.store, pipeline.Parts{
 		Vault: vault, Mask: masks(c), Dial: (&net.Dialer{}).DialContext, Client: &http.Client{},
 		Resolver: net.DefaultResolver, Now: time.Now, Log: log, LogLimit: int64(c.Retention.Log),
+		Retention: state.Retention{Runs: c.Retention.Runs, Age: c.Retention.Age},
 	})
 	metrics := &observers{}
 	a.queue = pipeline.NewQueue(a.store, runner, stacks, c.Workers, log, metrics)
