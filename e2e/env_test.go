@@ -11,21 +11,6 @@ import (
 	"deployer/state"
 )
 
-// environment is what the container of a service was started with.
-func (p *product) environment(service string) map[string]string {
-	p.t.Helper()
-	full, err := p.engine.ContainerInspect(p.t.Context(), p.containers()[service])
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	out := map[string]string{}
-	for _, variable := range full.Config.Env {
-		name, value, _ := strings.Cut(variable, "=")
-		out[name] = value
-	}
-	return out
-}
-
 // An env file means what it means to Compose, whatever editor wrote it.
 func TestEnvFileIsReadAsComposeReadsIt(t *testing.T) {
 	t.Parallel()

@@ -36,8 +36,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, g.body)
 }
 
-func (g *gate) open()  { g.answer(http.StatusOK, "open") }
-func (g *gate) close() { g.answer(http.StatusServiceUnavailable, "closed") }
+func (g *gate) open() { g.answer(http.StatusOK, "open") }
 
 func (g *gate) answer(status int, body string) {
 	g.mu.Lock()

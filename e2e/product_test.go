@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
 	"deployer/gitsync/gittest"
@@ -62,7 +59,8 @@ type product struct {
 	keys    map[string]string // secrets by what they are for; all are looked for where they must not be
 	age     string            // recipient of the env file
 	process *exec.Cmd
-	exited  chan error
+	exited  chan struct{}    // closed when the process has ended
+	exit    *os.ProcessState // of the last process that has ended
 	log     *lockedBuffer
 }
 
@@ -186,8 +184,8 @@ func (p *product) start() {
 	if err := p.process.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.exited = make(chan error, 1)
-	go func(process *exec.Cmd, exited chan error) { exited <- process.Wait() }(p.process, p.exited)
+	p.exited = make(chan struct{})
+	go func(process *exec.Cmd, exited chan struct{}) { _ = process.Wait(); close(exited) }(p.process, p.exited)
 	p.eventually(20*time.Second, "the server is ready", func() bool {
 		res, err := http.Get(p.url + "/readyz")
 		if err != nil {
@@ -216,7 +214,7 @@ func (p *product) signal(s os.Signal) {
 		_ = p.process.Process.Kill()
 		<-p.exited
 	}
-	p.process = nil
+	p.exit, p.process = p.process.ProcessState, nil
 }
 
 // eventually polls what has no event to wait for.
@@ -244,7 +242,9 @@ func (p *product) call(role, method, path string, body, out any) int {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+p.keys[role])
+	if role != "" {
+		req.Header.Set("Authorization", "Bearer "+p.keys[role])
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		p.t.Fatal(err)
@@ -274,44 +274,4 @@ func (p *product) cli(args ...string) (out string, code int) {
 		p.t.Fatal(err)
 	}
 	return string(raw), cmd.ProcessState.ExitCode()
-}
-
-// removeKeptImages removes, at the end, the names that deployer gives to the
-// images of the stack.
-func (p *product) removeKeptImages() {
-	p.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		images, err := p.engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", "deployer.local/"+p.stack))})
-		if err != nil {
-			p.t.Errorf("list kept images: %v", err)
-			return
-		}
-		for _, kept := range images {
-			for _, tag := range kept.RepoTags {
-				if strings.HasPrefix(tag, "deployer.local/"+p.stack+":") {
-					_, _ = p.engine.ImageRemove(ctx, tag, image.RemoveOptions{})
-				}
-			}
-		}
-	})
-}
-
-// image imports an image for the stack. What uses it is removed before it.
-func (p *product) image(changes ...string) string {
-	p.t.Helper()
-	name := enginetest.Image(p.t, p.engine, changes...)
-	p.removeKeptImages()
-	enginetest.Cleanup(p.t, p.engine, p.stack)
-	return name
-}
-
-func (p *product) tag(source, as string) {
-	p.t.Helper()
-	if err := p.engine.ImageTag(p.t.Context(), source, as); err != nil {
-		p.t.Fatal(err)
-	}
-	p.t.Cleanup(func() {
-		_, _ = p.engine.ImageRemove(context.Background(), as, image.RemoveOptions{})
-	})
 }

@@ -10,9 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
-
 	"deployer/gitsync/gittest"
 	"deployer/secrets"
 	"deployer/state"
@@ -143,26 +140,6 @@ func (p *product) now() stackNow {
 	}
 	raw.stackNow.LastGood = raw.LastGood
 	return raw.stackNow
-}
-
-// containers returns the ids of the stack's containers by service.
-func (p *product) containers() map[string]string {
-	p.t.Helper()
-	list, err := p.engine.ContainerList(p.t.Context(), container.ListOptions{
-		All: true, Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+p.stack)),
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	out := map[string]string{}
-	for _, c := range list {
-		service := c.Labels["com.docker.compose.service"]
-		if out[service] != "" {
-			p.t.Fatalf("service %s has two containers", service)
-		}
-		out[service] = c.ID
-	}
-	return out
 }
 
 // sealed is an env file as it is committed: its secrets encrypted.

@@ -63,6 +63,7 @@ func get(t *testing.T, url string) string {
 // service changes and the other keeps its container; a bad push comes back,
 // though its tag has moved since; and the history says all of it.
 func TestPushDeploysAndABadPushComesBack(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	port := freePort(t)
 	image := p.image()
@@ -143,6 +144,7 @@ func TestPushDeploysAndABadPushComesBack(t *testing.T) {
 // A tag that moves between the deploy and the rollback must not change what
 // the rollback brings back.
 func TestRollbackUsesTheImageThatRanNotTheTag(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	port := freePort(t)
 	good, bad := p.image("ENV VERSION=good"), p.image("ENV VERSION=bad", "ENV STATUS=500")
@@ -168,6 +170,7 @@ func TestRollbackUsesTheImageThatRanNotTheTag(t *testing.T) {
 
 // The first release has nothing to go back to: it stays for a person to look at.
 func TestFirstReleaseThatFailsIsLeftToLookAt(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	image := p.image()
 	_, run := p.push("crashes", gittest.Files{"compose.yaml": gittest.Text(fmt.Sprintf(`services:
@@ -193,6 +196,7 @@ volumes: {data: {}}
 
 // A failed preflight changes nothing and says what to do.
 func TestPreflightFailureChangesNothing(t *testing.T) {
+	t.Parallel()
 	p := newProduct(t)
 	port := freePort(t)
 	image := p.image()
