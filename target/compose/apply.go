@@ -76,11 +76,27 @@ func (a *application) run(ctx context.Context) error {
 	watch, ctx, stop := a.watch(ctx, a.want.Name)
 	defer stop()
 	if what != "" {
-		if err := a.converge(ctx); err != nil {
+		if err := a.convergeWhole(ctx); err != nil {
 			return lostOr(ctx, err)
+		}
+		if ctx.Err() != nil {
+			return lostOr(ctx, context.Cause(ctx))
 		}
 	}
 	return lostOr(ctx, a.bringUp(ctx, watch))
+}
+
+// convergeWhole converges to the end though the caller gives up, within the
+// caller's deadline: the Engine goes on stopping a container that it was told
+// to stop, and whoever comes next would take it for one that runs.
+func (a *application) convergeWhole(ctx context.Context) error {
+	whole := context.WithoutCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		var done context.CancelFunc
+		whole, done = context.WithDeadline(whole, deadline)
+		defer done()
+	}
+	return a.converge(whole)
 }
 
 // waits reports whether a running container has yet to become healthy.
