@@ -15,6 +15,7 @@ help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/deployer, one static binary
+	@[ -e bin/deployer ] || echo 'the first build compiles everything: some minutes'
 	go build -ldflags '-s -w -X main.version=$(version)' -o bin/deployer ./cmd/deployer
 
 demo: build ## watch a push deploy and a bad push come back; the Engine stays up
