@@ -48,15 +48,11 @@ type skip struct{ why string }
 
 func (s skip) Error() string { return s.why }
 
-// outage marks a failure to reach something: the same may work in a moment.
-type outage struct{ error }
-
-func (o outage) Unwrap() error { return o.error }
-
+// isOutage reports whether err is a failure to reach something: the same may
+// work in a moment.
 func isOutage(err error) bool {
-	var o outage
 	var own interface{ Retryable() bool }
-	return errors.As(err, &o) || errors.Is(err, project.ErrEngineUnreachable) || gitsync.Retryable(err) ||
+	return errors.Is(err, project.ErrEngineUnreachable) || gitsync.Retryable(err) ||
 		(errors.As(err, &own) && own.Retryable())
 }
 

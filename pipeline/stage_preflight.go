@@ -31,6 +31,9 @@ func preflight(ctx context.Context, x *Execution) error {
 	}
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
+	if x.again == nil && x.File.EnvExample != "" {
+		note("example", x.Step(ctx, "example", x.checkExample))
+	}
 	if x.again != nil {
 		note("images", x.Step(ctx, "images", x.checkKeptImages))
 	}
