@@ -15,14 +15,15 @@ import (
 	"github.com/docker/docker/api/types/image"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
 func TestRolesDecideWhatACallerMay(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	p.keys["nobody"] = "a token that was never made"
-	stack := "/api/v1/stacks/" + p.stack
+	p.Keys["nobody"] = "a token that was never made"
+	stack := "/api/v1/stacks/" + p.Stack
 	for _, c := range []struct {
 		role, method, path string
 		want               int
@@ -42,16 +43,16 @@ func TestRolesDecideWhatACallerMay(t *testing.T) {
 		{"", http.MethodPost, stack + "/deploy", 401},
 		{"", http.MethodGet, "/api/v1/openapi.yaml", 200},
 		{"", http.MethodGet, "/healthz", 200},
-		{"", http.MethodGet, "/stacks/" + p.stack, 401},
-		{"admin", http.MethodGet, "/stacks/" + p.stack, 401}, // a page asks for a session
+		{"", http.MethodGet, "/stacks/" + p.Stack, 401},
+		{"admin", http.MethodGet, "/stacks/" + p.Stack, 401}, // a page asks for a session
 		{"admin", http.MethodGet, "/api/v1/secrets", 404},
 	} {
 		var answer string
-		if got := p.call(c.role, c.method, c.path, nil, &answer); got != c.want {
+		if got := p.Call(c.role, c.method, c.path, nil, &answer); got != c.want {
 			t.Errorf("%q: %s %s is answered with %d, want %d: %.200s", c.role, c.method, c.path, got, c.want, answer)
 		}
 	}
-	if runs := p.history(); len(runs) != 0 {
+	if runs := p.History(); len(runs) != 0 {
 		t.Errorf("%d runs were queued", len(runs))
 	}
 }
@@ -60,39 +61,39 @@ func TestRolesDecideWhatACallerMay(t *testing.T) {
 func TestCommandLineIsForScriptsToo(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	p.repo.Commit("main", "good", oneService(image, "one"))
-	out, code := p.cli("deploy", p.stack, "--json")
+	image := p.Image()
+	p.Repo.Commit("main", "good", oneService(image, "one"))
+	out, code := p.CLI("deploy", p.Stack, "--json")
 	var run state.Run
 	if err := json.Unmarshal([]byte(out), &run); err != nil || code != 0 || run.Status != state.RunSucceeded {
 		t.Fatalf("deploy --json: exit %d, %v\n%s", code, err, out)
 	}
-	p.repo.Commit("main", "bad", oneService("127.0.0.1:1/none:1", "two"))
+	p.Repo.Commit("main", "bad", oneService("127.0.0.1:1/none:1", "two"))
 	for _, c := range []struct {
 		args []string
 		code int
 		says string
 	}{
-		{[]string{"deploy", p.stack}, 1, "what to do"},
-		{[]string{"status"}, 0, p.stack},
-		{[]string{"status", p.stack}, 0, "healthy"},
-		{[]string{"runs", p.stack}, 0, run.ID},
+		{[]string{"deploy", p.Stack}, 1, "what to do"},
+		{[]string{"status"}, 0, p.Stack},
+		{[]string{"status", p.Stack}, 0, "healthy"},
+		{[]string{"runs", p.Stack}, 0, run.ID},
 		{[]string{"runs", "--status", "succeeded"}, 0, "good"},
 		{[]string{"logs", run.ID}, 0, "verify passed"},
 		{[]string{"deploy", "other"}, 1, "other"},
 		{[]string{"deploy"}, 2, "--help"},
-		{[]string{"deploy", p.stack, "--colour", "red"}, 2, "--colour"},
-		{[]string{"lock", p.stack}, 2, "--reason"},
+		{[]string{"deploy", p.Stack, "--colour", "red"}, 2, "--colour"},
+		{[]string{"lock", p.Stack}, 2, "--reason"},
 		{[]string{"status", "--server", "nowhere"}, 2, "--server"},
 		{[]string{"status", "--server", "http://127.0.0.1:1"}, 1, "127.0.0.1:1"},
 		{[]string{"status", "--token", "wrong"}, 1, "token"},
 	} {
-		if out, code := p.cli(c.args...); code != c.code || !strings.Contains(out, c.says) {
+		if out, code := p.CLI(c.args...); code != c.code || !strings.Contains(out, c.says) {
 			t.Errorf("deployer %s: exit %d, want %d and %q\n%s", strings.Join(c.args, " "), code, c.code, c.says, out)
 		}
 	}
-	for _, args := range [][]string{{"status", "--json"}, {"status", p.stack, "--json"}, {"runs", "--json"}, {"plan", p.stack, "--json", "--commit", run.Commit}} {
-		if out, code := p.cli(args...); code != 0 || !json.Valid([]byte(out)) {
+	for _, args := range [][]string{{"status", "--json"}, {"status", p.Stack, "--json"}, {"runs", "--json"}, {"plan", p.Stack, "--json", "--commit", run.Commit}} {
+		if out, code := p.CLI(args...); code != 0 || !json.Valid([]byte(out)) {
 			t.Errorf("deployer %s: exit %d\n%s", strings.Join(args, " "), code, out)
 		}
 	}
@@ -102,11 +103,11 @@ func TestCommandLineIsForScriptsToo(t *testing.T) {
 // enough says so or the stream ends.
 func (p *product) stream(run, last string, enough func(text string) bool) (text, id string, ended bool) {
 	p.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, p.url+"/api/v1/runs/"+run+"/log", nil)
+	req, err := http.NewRequest(http.MethodGet, p.URL+"/api/v1/runs/"+run+"/log", nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+p.keys["viewer"])
+	req.Header.Set("Authorization", "Bearer "+p.Keys["viewer"])
 	req.Header.Set("Accept", "text/event-stream")
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
@@ -141,8 +142,8 @@ func (p *product) stream(run, last string, enough func(text string) bool) (text,
 func TestLogIsStreamedAndResumed(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image, gate := p.image(), newGate(t)
-	_, id := p.begin("first", and(oneService(image, "one"), gittest.Files{"pipeline.yaml": gate.check("1m")}))
+	image, gate := p.Image(), newGate(t)
+	_, id := p.Begin("first", and(oneService(image, "one"), gittest.Files{"pipeline.yaml": gate.check("1m")}))
 	head, last, ended := p.stream(id, "", func(text string) bool { return strings.Contains(text, "deploy passed") })
 	if ended || last == "" {
 		t.Fatalf("the stream ended before the run (last event %q):\n%s", last, head)
@@ -152,7 +153,7 @@ func TestLogIsStreamedAndResumed(t *testing.T) {
 	if !ended {
 		t.Error("the stream has no end")
 	}
-	if whole := p.runLog(id); head+tail != whole {
+	if whole := p.RunLog(id); head+tail != whole {
 		t.Errorf("both parts of the stream are\n%s\n---\n%s\n, the log is\n%s", head, tail, whole)
 	}
 	if !strings.Contains(tail, "succeeded") {
@@ -164,19 +165,19 @@ func TestLogIsStreamedAndResumed(t *testing.T) {
 // files that containers mount.
 func (p *product) untouched() map[string]string {
 	p.t.Helper()
-	out := p.containers()
-	images, err := p.engine.ImageList(p.t.Context(), image.ListOptions{})
+	out := p.Containers()
+	images, err := p.Engine.ImageList(p.t.Context(), image.ListOptions{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	for _, i := range images {
 		for _, tag := range i.RepoTags {
-			if strings.Contains(tag, p.stack) {
+			if strings.Contains(tag, p.Stack) {
 				out["image "+tag] = i.ID
 			}
 		}
 	}
-	for _, folder := range []string{p.path("data/objects"), p.path("data/stacks"), p.memory} {
+	for _, folder := range []string{p.Path("data/objects"), p.Path("data/stacks"), p.Memory} {
 		_ = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			if err == nil {
 				info, _ := d.Info()
@@ -192,20 +193,20 @@ func (p *product) untouched() map[string]string {
 func TestPlanIsWhatTheRunDoes(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image, port := p.image(), freePort(t)
+	image, port := p.Image(), freePort(t)
 	env := func(version string) gittest.File {
-		return p.sealed("VERSION=" + version + "\nPASSWORD=canary-of-the-plan\n")
+		return p.Sealed("VERSION=" + version + "\nPASSWORD=canary-of-the-plan\n")
 	}
-	_, run := p.push("good", gittest.Files{"compose.yaml": twoServices(image, port, "  old: {image: "+image+"}\n"),
+	_, run := p.Push("good", gittest.Files{"compose.yaml": twoServices(image, port, "  old: {image: "+image+"}\n"),
 		".env.production": env("one"), "web.conf": gittest.Text("one\n")})
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	p.repo.Commit("main", "next", gittest.Files{"compose.yaml": twoServices(image, port, "  new: {image: "+image+"}\n"),
+	p.Repo.Commit("main", "next", gittest.Files{"compose.yaml": twoServices(image, port, "  new: {image: "+image+"}\n"),
 		".env.production": env("two"), "web.conf": gittest.Text("two\n")})
 	before := p.untouched()
 	var plan struct{ Changes state.Changes }
 	var answer string
-	if code := p.call("viewer", http.MethodPost, "/api/v1/stacks/"+p.stack+"/plan", struct{}{}, &answer); code != http.StatusOK {
+	if code := p.Call("viewer", http.MethodPost, "/api/v1/stacks/"+p.Stack+"/plan", struct{}{}, &answer); code != http.StatusOK {
 		t.Fatalf("plan: %d %s", code, answer)
 	}
 	if err := json.Unmarshal([]byte(answer), &plan); err != nil {
@@ -227,11 +228,11 @@ func TestPlanIsWhatTheRunDoes(t *testing.T) {
 	}
 
 	run = p.mustRun(p.ask("deployer", http.MethodPost, "/deploy", map[string]any{}))
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if !reflect.DeepEqual(run.Changes.Services, plan.Changes.Services) {
 		t.Errorf("planned %+v, done %+v", plan.Changes.Services, run.Changes.Services)
 	}
-	after := p.containers()
+	after := p.Containers()
 	if after["web"] == before["web"] || after["other"] != before["other"] || after["new"] == "" || after["old"] != "" {
 		t.Errorf("the containers went from %v to %v", before, after)
 	}
@@ -241,17 +242,17 @@ func TestPlanIsWhatTheRunDoes(t *testing.T) {
 func TestPageShowsStacksAndRuns(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("a <b>good</b> push", oneService(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	_, run := p.Push("a <b>good</b> push", oneService(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	if res, err := http.Get(p.url + "/stacks/" + p.stack); err != nil || res.StatusCode != http.StatusUnauthorized {
+	if res, err := http.Get(p.URL + "/stacks/" + p.Stack); err != nil || res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without a session the page is answered with %v, %v", res.StatusCode, err)
 	}
 	b := p.browser("viewer")
 	for path, says := range map[string][]string{
-		"/":                  {p.stack, "in sync", "healthy", "viewer-of-test"},
-		"/stacks/" + p.stack: {run.ID, "a &lt;b&gt;good&lt;/b&gt; push", run.Commit[:12], "in sync", "Quarantine"},
+		"/":                  {p.Stack, "in sync", "healthy", "viewer-of-test"},
+		"/stacks/" + p.Stack: {run.ID, "a &lt;b&gt;good&lt;/b&gt; push", run.Commit[:12], "in sync", "Quarantine"},
 		"/runs/" + run.ID:    {"fetch", "decrypt", "preflight", "deploy", "verify", "containers", "1 created", "succeeded", "web", "create"},
 	} {
 		html := b.open(path)

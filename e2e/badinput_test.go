@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/secrets"
 	"deployer/state"
 )
@@ -32,14 +33,14 @@ func and(files gittest.Files, more gittest.Files) gittest.Files {
 func (p *product) mustRefuse(image string, commits map[string]badCommit) {
 	t := p.t
 	t.Helper()
-	good, run := p.push("good", oneService(image, "good"))
-	mustEnd(t, run, state.RunSucceeded)
-	before := p.containers()
+	good, run := p.Push("good", oneService(image, "good"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	before := p.Containers()
 	for name, bad := range commits {
 		t.Run(name, func(t *testing.T) {
-			commit := p.repo.CommitOn(good, "main", name, bad.files)
-			run := p.wait(p.announce(commit))
-			mustEnd(t, run, state.RunFailed)
+			commit := p.Repo.CommitOn(good, "main", name, bad.files)
+			run := p.Wait(p.Announce(commit))
+			producttest.MustEnd(t, run, state.RunFailed)
 			for _, stage := range run.Stages {
 				if failed := stage.Status == state.StageFailed; failed != (stage.Name == bad.stage) {
 					t.Errorf("stage %s is %s", stage.Name, stage.Status)
@@ -51,12 +52,12 @@ func (p *product) mustRefuse(image string, commits map[string]badCommit) {
 					t.Errorf("%s does not say %q:\n%s", bad.stage, says, text)
 				}
 			}
-			if after := p.containers(); after["web"] != before["web"] || len(after) != len(before) {
+			if after := p.Containers(); after["web"] != before["web"] || len(after) != len(before) {
 				t.Errorf("the containers went from %v to %v", before, after)
 			}
 		})
 	}
-	if s := p.now(); s.Live.Commit != good || s.Health != "healthy" {
+	if s := p.Now(); s.Live.Commit != good || s.Health != "healthy" {
 		t.Errorf("%s is live and %s, not %s", s.Live.Commit, s.Health, good)
 	}
 }
@@ -65,7 +66,7 @@ func (p *product) mustRefuse(image string, commits map[string]badCommit) {
 func TestPathsStayInTheCommit(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	const outside, absolute = "leaves the repository", "is absolute"
 	const symlink, through = "link is a symlink", "passes through the symlink folder"
 	link := gittest.Files{"link": gittest.Symlink("/etc/passwd"), "folder": gittest.Symlink("/etc")}
@@ -117,7 +118,7 @@ func TestPathsStayInTheCommit(t *testing.T) {
 func TestUnreadableFilesAreNamed(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	_, stranger, err := secrets.GenerateAgeKey()
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +135,7 @@ func TestUnreadableFilesAreNamed(t *testing.T) {
 		"unknown key of a check": {pipeline("verify:\n  - {check: http, url: 'http://127.0.0.1/', statsu: 200}\n"), fetch,
 			[]string{"pipeline.yaml", "statsu", "status"}},
 		"unknown check":      {pipeline("verify: [{check: htttp}]\n"), fetch, []string{"pipeline.yaml", "htttp", "http"}},
-		"another's key":      {env(string(foreign)), decrypt, []string{".env.production", stranger, "age_key_files", p.path("age.key")}},
+		"another's key":      {env(string(foreign)), decrypt, []string{".env.production", stranger, "age_key_files", p.Path("age.key")}},
 		"a key given twice":  {env("A=one\nB=x\nA=two\n"), decrypt, []string{".env.production", ".env.production:3", "A is given twice", "keep one"}},
 		"a line without =":   {env("A=one\nnothing\n"), decrypt, []string{".env.production", ".env.production:2", `"="`, "NAME=value"}},
 		"a quote left open":  {env("A='one\nB=two\n"), decrypt, []string{".env.production", ".env.production:1", "close it"}},
@@ -146,7 +147,7 @@ func TestUnreadableFilesAreNamed(t *testing.T) {
 		"a binary":           {compose("\x00\x01\x02"), preflight, []string{"compose.yaml"}},
 		"10 MB of comments":  {compose(strings.Repeat("# a comment of fifty characters, all of it useless\n", 200_000)), preflight, []string{"compose.yaml", "1 MiB"}},
 		"a billion laughs":   {compose(laughs(image)), preflight, []string{"compose.yaml"}},
-		"another's project":  {compose(fmt.Sprintf("name: other\nservices: {web: {image: %s}}\n", image)), preflight, []string{"other", p.stack}},
+		"another's project":  {compose(fmt.Sprintf("name: other\nservices: {web: {image: %s}}\n", image)), preflight, []string{"other", p.Stack}},
 		"env_file not there": {pipeline("env_file: .env.staging\n"), fetch, []string{".env.staging", "pipeline.yaml"}},
 	})
 }

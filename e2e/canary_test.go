@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"deployer/internal/producttest"
+
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 )
@@ -75,7 +77,7 @@ func (h *hunt) folders(allowed func(path string) bool, patterns ...string) (file
 		}
 		for _, root := range roots {
 			_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-				if err != nil || path == binary {
+				if err != nil || path == producttest.Binary(h.t) {
 					return nil // another test's, gone by now; or the program itself
 				}
 				h.look("the name of "+path, path)
@@ -109,16 +111,16 @@ func (h *hunt) commandLines() (processes int) {
 // answers looks at all that the API and the page say.
 func (h *hunt) answers(p *product) {
 	h.t.Helper()
-	paths := []string{"/api/v1/stacks", "/api/v1/stacks/" + p.stack, "/api/v1/runs?limit=100", "/api/v1/releases?stack=" + p.stack,
+	paths := []string{"/api/v1/stacks", "/api/v1/stacks/" + p.Stack, "/api/v1/runs?limit=100", "/api/v1/releases?stack=" + p.Stack,
 		"/api/v1/audit", "/api/v1/openapi.yaml", "/metrics", "/healthz", "/readyz"}
-	pages := []string{"/", "/stacks/" + p.stack, "/login"}
-	for _, run := range p.history() {
+	pages := []string{"/", "/stacks/" + p.Stack, "/login"}
+	for _, run := range p.History() {
 		paths = append(paths, "/api/v1/runs/"+run.ID, "/api/v1/runs/"+run.ID+"/log")
 		pages = append(pages, "/runs/"+run.ID)
 	}
 	for _, path := range paths {
 		var text string
-		if code := p.call("admin", http.MethodGet, path, nil, &text); code != http.StatusOK {
+		if code := p.Call("admin", http.MethodGet, path, nil, &text); code != http.StatusOK {
 			h.t.Errorf("GET %s: %d", path, code)
 		}
 		h.look(path, text)
@@ -128,7 +130,7 @@ func (h *hunt) answers(p *product) {
 		h.look("page "+path, browser.open(path))
 	}
 	var plan string
-	p.call("admin", http.MethodPost, "/api/v1/stacks/"+p.stack+"/plan", struct{}{}, &plan)
+	p.Call("admin", http.MethodPost, "/api/v1/stacks/"+p.Stack+"/plan", struct{}{}, &plan)
 	h.look("plan", plan)
 }
 
@@ -136,14 +138,14 @@ func (h *hunt) answers(p *product) {
 // environment, where the secrets belong.
 func (h *hunt) labels(p *product) (environment string) {
 	h.t.Helper()
-	list, err := p.engine.ContainerList(p.t.Context(), container.ListOptions{
-		All: true, Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+p.stack)),
+	list, err := p.Engine.ContainerList(p.t.Context(), container.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.project="+p.Stack)),
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for _, c := range list {
-		full, err := p.engine.ContainerInspect(p.t.Context(), c.ID)
+		full, err := p.Engine.ContainerInspect(p.t.Context(), c.ID)
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -165,7 +167,7 @@ func (p *product) browser(role string) *browser {
 	p.t.Helper()
 	jar, _ := cookiejar.New(nil)
 	b := &browser{p, &http.Client{Jar: jar}}
-	res, err := b.http.PostForm(p.url+"/login", url.Values{"token": {p.keys[role]}, "next": {"/"}})
+	res, err := b.http.PostForm(p.URL+"/login", url.Values{"token": {p.Keys[role]}, "next": {"/"}})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -176,7 +178,7 @@ func (p *product) browser(role string) *browser {
 // open returns the HTML of a page.
 func (b *browser) open(path string) string {
 	b.p.t.Helper()
-	res, err := b.http.Get(b.p.url + path)
+	res, err := b.http.Get(b.p.URL + path)
 	if err != nil {
 		b.p.t.Fatal(err)
 	}

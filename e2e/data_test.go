@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -19,7 +20,7 @@ type dataStack struct {
 
 func newDataStack(t *testing.T) dataStack {
 	p := newProduct(t)
-	return dataStack{p, p.image(), freePort(t)}
+	return dataStack{p, p.Image(), freePort(t)}
 }
 
 // commit is the stack with mounts, fields of the service and the end of the
@@ -45,7 +46,7 @@ func (s dataStack) sees(path string) string {
 // hostPath is where a mount of the container is on the host.
 func (s dataStack) hostPath(target string) string {
 	s.t.Helper()
-	full, err := s.engine.ContainerInspect(s.t.Context(), s.containers()["web"])
+	full, err := s.Engine.ContainerInspect(s.t.Context(), s.Containers()["web"])
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -63,11 +64,11 @@ func TestNamedVolumeKeepsItsDataAndItsDefinition(t *testing.T) {
 	t.Parallel()
 	s := newDataStack(t)
 	const volume = "volumes: {data: {}}\n"
-	_, run := s.push("writes", s.commit("one", `"data:/data"`, "labels: {a: b}", volume))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := s.Push("writes", s.commit("one", `"data:/data"`, "labels: {a: b}", volume))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	written := func(version string, run *state.Run, want state.RunStatus) {
 		t.Helper()
-		mustEnd(t, run, want)
+		producttest.MustEnd(t, run, want)
 		s.mustRunVersion(version)
 		if got := s.sees("/data/file"); got != "200 precious" {
 			t.Fatalf("after %s the container sees %q", run.Subject, got)
@@ -76,24 +77,24 @@ func TestNamedVolumeKeepsItsDataAndItsDefinition(t *testing.T) {
 	if err := os.WriteFile(s.hostPath("/data")+"/file", []byte("precious"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, run = s.push("next", s.commit("two", `"data:/data"`, "", volume))
+	_, run = s.Push("next", s.commit("two", `"data:/data"`, "", volume))
 	written("two", run, state.RunSucceeded)
-	_, run = s.push("bad", and(s.commit("three", `"data:/data"`, "", volume), gittest.Files{".env.production": gittest.Text("STATUS=500\n")}))
+	_, run = s.Push("bad", and(s.commit("three", `"data:/data"`, "", volume), gittest.Files{".env.production": gittest.Text("STATUS=500\n")}))
 	written("two", run, state.RunRolledBack)
-	if out, code := s.cli("rollback", s.stack); code != 0 {
+	if out, code := s.CLI("rollback", s.Stack); code != 0 {
 		t.Fatalf("rollback: exit %d\n%s", code, out)
 	}
-	written("one", s.history()[0], state.RunSucceeded)
+	written("one", s.History()[0], state.RunSucceeded)
 
-	before := s.containers()
-	_, run = s.push("another definition", and(s.commit("four", `"data:/data"`, "", "volumes: {data: {driver_opts: {type: tmpfs, device: tmpfs}}}\n"),
+	before := s.Containers()
+	_, run = s.Push("another definition", and(s.commit("four", `"data:/data"`, "", "volumes: {data: {driver_opts: {type: tmpfs, device: tmpfs}}}\n"),
 		gittest.Files{".env.production": gittest.Removed()}))
 	written("one", run, state.RunFailed)
-	if text := evidence(run, state.StagePreflight); !strings.Contains(text, "volumes failed") || !strings.Contains(text, s.stack+"_data") ||
+	if text := evidence(run, state.StagePreflight); !strings.Contains(text, "volumes failed") || !strings.Contains(text, s.Stack+"_data") ||
 		!strings.Contains(text, "new volume name") {
 		t.Errorf("the changed definition is not explained:\n%s", text)
 	}
-	if after := s.containers(); after["web"] != before["web"] {
+	if after := s.Containers(); after["web"] != before["web"] {
 		t.Error("the container was replaced")
 	}
 }
@@ -107,14 +108,14 @@ func TestWrittenCopyBlocksTheNextDeploy(t *testing.T) {
 		return and(s.commit(version, mount, fields, ""), gittest.Files{"app.conf": gittest.Text(content)})
 	}
 	const writable, readOnly = `"./app.conf:/app.conf"`, `"./app.conf:/app.conf:ro"`
-	_, run := s.push("writable", commit("one", "from Git\n", writable, ""))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := s.Push("writable", commit("one", "from Git\n", writable, ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if text := evidence(run, state.StagePreflight); !strings.Contains(text, "compose warned service web mounts ./app.conf writable") || !strings.Contains(text, ":ro") {
 		t.Errorf("a writable mount of a tracked file is not warned of:\n%s", text)
 	}
 	host := s.hostPath("/app.conf")
-	_, run = s.push("not written", commit("one", "from Git again\n", writable, ""))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = s.Push("not written", commit("one", "from Git again\n", writable, ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if s.hostPath("/app.conf") == host || s.sees("/app.conf") != "200 from Git again" {
 		t.Errorf("the container sees %q in %s", s.sees("/app.conf"), s.hostPath("/app.conf"))
 	}
@@ -123,30 +124,30 @@ func TestWrittenCopyBlocksTheNextDeploy(t *testing.T) {
 	if err := os.WriteFile(host, []byte("by the app\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	before := s.containers()
-	_, run = s.push("would replace it", commit("two", "next of Git\n", writable, ""))
-	mustEnd(t, run, state.RunFailed)
+	before := s.Containers()
+	_, run = s.Push("would replace it", commit("two", "next of Git\n", writable, ""))
+	producttest.MustEnd(t, run, state.RunFailed)
 	text := evidence(run, state.StagePreflight)
 	for _, says := range []string{"files failed", "app.conf", "files: keep", ":ro"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("preflight does not say %q:\n%s", says, text)
 		}
 	}
-	if s.containers()["web"] != before["web"] || s.sees("/app.conf") != "200 by the app" {
+	if s.Containers()["web"] != before["web"] || s.sees("/app.conf") != "200 by the app" {
 		t.Errorf("the container was touched; it sees %q", s.sees("/app.conf"))
 	}
 
 	// What leaves the file where it is goes through.
-	_, run = s.push("another change", commit("two", "from Git again\n", writable, ""))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = s.Push("another change", commit("two", "from Git again\n", writable, ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if got := s.sees("/app.conf"); got != "200 by the app" {
 		t.Errorf("after another change the container sees %q", got)
 	}
 	if err := os.WriteFile(host, []byte("from Git again\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, run = s.push("read-only", commit("three", "next of Git\n", readOnly, ""))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = s.Push("read-only", commit("three", "next of Git\n", readOnly, ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if got := s.sees("/app.conf"); got != "200 next of Git" {
 		t.Errorf("read-only the container sees %q", got)
 	}
@@ -162,8 +163,8 @@ func TestDataOnTheHostStays(t *testing.T) {
 			"uploads/.gitkeep": gittest.Text(""), "kept.conf": gittest.Text("from Git, " + version + "\n"),
 		})
 	}
-	_, run := s.push("first", commit("one"))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := s.Push("first", commit("one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if got := s.sees("/kept.conf"); got != "200 from Git, one" {
 		t.Errorf("a kept file starts as %q", got)
 	}
@@ -174,17 +175,17 @@ func TestDataOnTheHostStays(t *testing.T) {
 		if target != file {
 			host += strings.TrimPrefix(file, target)
 		}
-		if !strings.HasPrefix(host, s.path("data/stacks/")) {
+		if !strings.HasPrefix(host, s.Path("data/stacks/")) {
 			t.Errorf("%s lies in %s", file, host)
 		}
 		if err := os.WriteFile(host, []byte(data[file]), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, run = s.push("second", commit("two"))
-	mustEnd(t, run, state.RunSucceeded)
-	_, run = s.push("bad", and(commit("three"), gittest.Files{".env.production": gittest.Text("STATUS=500\n")}))
-	mustEnd(t, run, state.RunRolledBack)
+	_, run = s.Push("second", commit("two"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	_, run = s.Push("bad", and(commit("three"), gittest.Files{".env.production": gittest.Text("STATUS=500\n")}))
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	s.mustRunVersion("two")
 	for file, want := range data {
 		if got := s.sees(file); got != "200 "+want {

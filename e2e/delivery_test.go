@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -31,12 +32,12 @@ func oneService(image, version string) gittest.Files {
 // send posts a delivery that is right but for what edit does to it.
 func (p *product) send(body string, edit func(*http.Request)) (status int, answer string) {
 	p.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, p.url+"/hooks/config", strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, p.URL+"/hooks/config", strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Signature-256", p.sign([]byte(body)))
+	req.Header.Set("X-Signature-256", p.Sign([]byte(body)))
 	req.Header.Set("X-Delivery", state.NewRunID())
 	edit(req)
 	res, err := http.DefaultClient.Do(req)
@@ -61,7 +62,7 @@ func asItIs(*http.Request) {}
 func TestDeliveriesThatQueueNothing(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	commit := p.repo.Commit("main", "a commit", gittest.Files{"README.md": gittest.Text("hello\n")})
+	commit := p.Repo.Commit("main", "a commit", gittest.Files{"README.md": gittest.Text("hello\n")})
 	payload := func(ref, after string) string {
 		raw, _ := json.Marshal(map[string]any{"ref": ref, "after": after})
 		return string(raw)
@@ -77,7 +78,7 @@ func TestDeliveriesThatQueueNothing(t *testing.T) {
 		"unsigned":                {push, func(r *http.Request) { r.Header.Del("X-Signature-256") }, 401, "X-Signature-256"},
 		"an empty signature":      {push, with("X-Signature-256", ""), 401, ""},
 		"a short signature":       {push, with("X-Signature-256", "sha256=00"), 401, ""},
-		"another body's":          {push, with("X-Signature-256", p.sign([]byte("{}"))), 401, "secret"},
+		"another body's":          {push, with("X-Signature-256", p.Sign([]byte("{}"))), 401, "secret"},
 		"plain text":              {push, with("Content-Type", "text/plain"), 415, "application/json"},
 		"a form without payload":  {push, with("Content-Type", "application/x-www-form-urlencoded"), 400, "payload"},
 		"no content type":         {push, func(r *http.Request) { r.Header.Del("Content-Type") }, 415, ""},
@@ -101,7 +102,7 @@ func TestDeliveriesThatQueueNothing(t *testing.T) {
 			}
 		})
 	}
-	if runs := p.history(); len(runs) != 0 {
+	if runs := p.History(); len(runs) != 0 {
 		t.Errorf("they queued %d runs", len(runs))
 	}
 }
@@ -109,7 +110,7 @@ func TestDeliveriesThatQueueNothing(t *testing.T) {
 // raw writes bytes as they are to the server and returns the status of its answer.
 func (p *product) raw(header string, body io.Reader, halfClose bool) int {
 	p.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -164,12 +165,12 @@ func TestDeliveriesThatDoNotArriveWhole(t *testing.T) {
 func TestDeliveriesCannotChooseWhatIsDeployed(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	var lured atomic.Int64
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { lured.Add(1) }))
 	t.Cleanup(evil.Close)
 
-	old := p.repo.Commit("main", "old", oneService(image, "old"))
+	old := p.Repo.Commit("main", "old", oneService(image, "old"))
 	body, _ := json.Marshal(map[string]any{"ref": "refs/heads/main", "after": old, "clone_url": evil.URL,
 		"repository": map[string]string{"clone_url": evil.URL, "ssh_url": evil.URL, "url": evil.URL}})
 	status, answer := p.send(string(body), with("X-Delivery", "one"))
@@ -177,27 +178,27 @@ func TestDeliveriesCannotChooseWhatIsDeployed(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer), &taken); err != nil || status != http.StatusAccepted || len(taken.Runs) != 1 {
 		t.Fatalf("the push was answered with %d: %s", status, answer)
 	}
-	mustEnd(t, p.wait(taken.Runs[0].ID), state.RunSucceeded)
+	producttest.MustEnd(t, p.Wait(taken.Runs[0].ID), state.RunSucceeded)
 
 	if status, answer := p.send(string(body), with("X-Delivery", "one")); status != http.StatusOK || !strings.Contains(answer, "ignored") {
 		t.Errorf("the same delivery again was answered with %d: %s", status, answer)
 	}
 
-	tip, run := p.push("new", oneService(image, "new"))
-	mustEnd(t, run, state.RunSucceeded)
-	before := p.containers()
+	tip, run := p.Push("new", oneService(image, "new"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	before := p.Containers()
 
 	status, answer = p.send(string(body), with("X-Delivery", "two"))
 	if status == http.StatusAccepted {
 		if err := json.Unmarshal([]byte(answer), &taken); err != nil {
 			t.Fatal(err)
 		}
-		mustEnd(t, p.wait(taken.Runs[0].ID), state.RunUnchanged)
+		producttest.MustEnd(t, p.Wait(taken.Runs[0].ID), state.RunUnchanged)
 	}
-	if s := p.now(); s.Live.Commit != tip || s.Sync != "in_sync" {
+	if s := p.Now(); s.Live.Commit != tip || s.Sync != "in_sync" {
 		t.Errorf("the old push took the stack to %s (%s), the tip is %s", s.Live.Commit, s.Sync, tip)
 	}
-	if after := p.containers(); after["web"] != before["web"] {
+	if after := p.Containers(); after["web"] != before["web"] {
 		t.Error("the old push replaced the container")
 	}
 	if lured.Load() != 0 {

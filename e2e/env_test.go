@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestEnvFileIsReadAsComposeReadsIt(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	const text = "\uFEFFFIRST=after a byte order mark\r\n" +
 		"# a comment\r\n\r\n" +
 		"export EXPORTED=one\r\n" +
@@ -46,11 +47,11 @@ func TestEnvFileIsReadAsComposeReadsIt(t *testing.T) {
 `, image, environment.String())),
 		".env.production": gittest.Text(text),
 	}
-	_, run := p.push("plain", commit)
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := p.Push("plain", commit)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	check := func(service string) {
 		t.Helper()
-		got := p.environment(service)
+		got := p.Environment(service)
 		for name, value := range want {
 			if got[name] != value {
 				t.Errorf("%s: %s is %q, want %q", service, name, got[name], value)
@@ -61,11 +62,11 @@ func TestEnvFileIsReadAsComposeReadsIt(t *testing.T) {
 	check("direct")
 
 	// Encrypted it is the same file.
-	_, run = p.push("encrypted", gittest.Files{".env.production": p.sealed(strings.ReplaceAll(strings.TrimPrefix(text, "\uFEFF"), "\r", "") + "NEW=x\n")})
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = p.Push("encrypted", gittest.Files{".env.production": p.Sealed(strings.ReplaceAll(strings.TrimPrefix(text, "\uFEFF"), "\r", "") + "NEW=x\n")})
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	check("web")
 	check("direct")
-	if got := p.environment("direct")["NEW"]; got != "x" {
+	if got := p.Environment("direct")["NEW"]; got != "x" {
 		t.Errorf("NEW is %q", got)
 	}
 }
@@ -74,10 +75,10 @@ func TestEnvFileIsReadAsComposeReadsIt(t *testing.T) {
 func TestContainersAreVerifiedWithoutAnyCheck(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	commit := and(oneService(image, "one"), gittest.Files{"pipeline.yaml": gittest.Text("preflight: []\nverify: []\n")})
-	_, run := p.push("no checks", commit)
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := p.Push("no checks", commit)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if text := evidence(run, state.StageVerify); !strings.Contains(text, "containers passed") {
 		t.Errorf("verify has looked at no container:\n%s", text)
 	}

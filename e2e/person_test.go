@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
 // ask sends what a person wants of the stack, and returns the status and the answer.
 func (p *product) ask(role, method, path string, body any) (status int, answer string) {
 	p.t.Helper()
-	status = p.call(role, method, "/api/v1/stacks/"+p.stack+path, body, &answer)
+	status = p.Call(role, method, "/api/v1/stacks/"+p.Stack+path, body, &answer)
 	return status, answer
 }
 
@@ -26,13 +27,13 @@ func (p *product) mustRun(status int, answer string) *state.Run {
 	if err := json.Unmarshal([]byte(answer), &run); err != nil || status != http.StatusAccepted || run.ID == "" {
 		p.t.Fatalf("no run came of it: %d %s", status, answer)
 	}
-	return p.wait(run.ID)
+	return p.Wait(run.ID)
 }
 
 // mustRunVersion wants the container of web to be of a version.
 func (p *product) mustRunVersion(want string) {
 	p.t.Helper()
-	if got := p.environment("web")["VERSION"]; got != want {
+	if got := p.Environment("web")["VERSION"]; got != want {
 		p.t.Fatalf("web runs version %q, want %q", got, want)
 	}
 }
@@ -40,23 +41,23 @@ func (p *product) mustRunVersion(want string) {
 func TestLockHoldsPushesBack(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("one", oneService(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	_, run := p.Push("one", oneService(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	if out, code := p.cli("lock", p.stack, "--reason", "a database is moved"); code != 0 {
+	if out, code := p.CLI("lock", p.Stack, "--reason", "a database is moved"); code != 0 {
 		t.Fatalf("lock: exit %d\n%s", code, out)
 	}
-	_, superseded := p.begin("two", oneService(image, "two"))
+	_, superseded := p.Begin("two", oneService(image, "two"))
 	waits := func(r *state.Run) bool { return r.Status == state.RunWaiting && r.WaitingFor == "lock" }
-	p.until(superseded, "waits for the lock", waits)
-	_, waiting := p.begin("three", oneService(image, "three"))
-	p.until(waiting, "waits for the lock", waits)
-	run = p.wait(superseded)
-	if mustEnd(t, run, state.RunSuperseded); run.SupersededBy != waiting {
+	p.Until(superseded, "waits for the lock", waits)
+	_, waiting := p.Begin("three", oneService(image, "three"))
+	p.Until(waiting, "waits for the lock", waits)
+	run = p.Wait(superseded)
+	if producttest.MustEnd(t, run, state.RunSuperseded); run.SupersededBy != waiting {
 		t.Errorf("superseded by %s, want %s", run.SupersededBy, waiting)
 	}
-	if s := p.now(); s.Operation != "waiting" || s.Lock == nil || s.Lock.Reason != "a database is moved" || s.Lock.By != "admin-of-test" {
+	if s := p.Now(); s.Operation != "waiting" || s.Lock == nil || s.Lock.Reason != "a database is moved" || s.Lock.By != "admin-of-test" {
 		t.Errorf("the stack is %+v", s)
 	}
 
@@ -66,18 +67,18 @@ func TestLockHoldsPushesBack(t *testing.T) {
 	}
 	p.mustRunVersion("one")
 
-	if out, code := p.cli("unlock", p.stack); code != 0 {
+	if out, code := p.CLI("unlock", p.Stack); code != 0 {
 		t.Fatalf("unlock: exit %d\n%s", code, out)
 	}
-	mustEnd(t, p.wait(waiting), state.RunSucceeded)
+	producttest.MustEnd(t, p.Wait(waiting), state.RunSucceeded)
 	p.mustRunVersion("three")
 
 	p.ask("deployer", http.MethodPut, "/lock", map[string]string{"reason": "again"})
-	p.repo.Commit("main", "four", oneService(image, "four"))
+	p.Repo.Commit("main", "four", oneService(image, "four"))
 	run = p.mustRun(p.ask("deployer", http.MethodPost, "/deploy", map[string]any{"force": []string{"lock"}, "reason": "it must"}))
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	p.mustRunVersion("four")
-	if p.now().Lock == nil {
+	if p.Now().Lock == nil {
 		t.Error("the forced deploy has taken the lock away")
 	}
 }
@@ -85,37 +86,37 @@ func TestLockHoldsPushesBack(t *testing.T) {
 func TestPersonRollsBack(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	first, run := p.push("one", oneService(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
-	second, run := p.push("two", oneService(image, "two"))
-	mustEnd(t, run, state.RunSucceeded)
-	p.git.Close() // the way back needs no Git server
+	image := p.Image()
+	first, run := p.Push("one", oneService(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	second, run := p.Push("two", oneService(image, "two"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	p.Git.Close() // the way back needs no Git server
 
-	if out, code := p.cli("rollback", p.stack, "--reason", "orders are slow"); code != 0 {
+	if out, code := p.CLI("rollback", p.Stack, "--reason", "orders are slow"); code != 0 {
 		t.Fatalf("rollback: exit %d\n%s", code, out)
 	}
 	p.mustRunVersion("one")
-	s := p.now()
+	s := p.Now()
 	if s.Live.Commit != first || s.Sync != "quarantined" || len(s.Quarantined) != 1 || s.Quarantined[0].Commit != second ||
 		!strings.Contains(s.Quarantined[0].Why, "orders are slow") || s.Pin != nil {
 		t.Errorf("the stack is %+v", s)
 	}
 
 	p.serveGitAgain()
-	if ids := p.deliver(map[string]any{"ref": "refs/heads/main", "after": second}); len(ids) > 0 {
-		mustEnd(t, p.wait(ids[0]), state.RunFailed)
+	if ids := p.Deliver(map[string]any{"ref": "refs/heads/main", "after": second}); len(ids) > 0 {
+		producttest.MustEnd(t, p.Wait(ids[0]), state.RunFailed)
 	}
 	p.mustRunVersion("one")
-	_, run = p.push("three", oneService(image, "three"))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = p.Push("three", oneService(image, "three"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	p.mustRunVersion("three")
 
-	if out, code := p.cli("rollback", p.stack, "--to", first[:8]); code != 0 {
+	if out, code := p.CLI("rollback", p.Stack, "--to", first[:8]); code != 0 {
 		t.Fatalf("rollback --to: exit %d\n%s", code, out)
 	}
 	p.mustRunVersion("one")
-	out, code := p.cli("rollback", p.stack, "--to", "abcdef12")
+	out, code := p.CLI("rollback", p.Stack, "--to", "abcdef12")
 	if code != 1 || !strings.Contains(out, "abcdef12") {
 		t.Errorf("a rollback to what is not known: exit %d\n%s", code, out)
 	}
@@ -124,24 +125,24 @@ func TestPersonRollsBack(t *testing.T) {
 func TestPinHoldsTheStack(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	first, run := p.push("one", oneService(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
-	_, run = p.push("two", oneService(image, "two"))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	first, run := p.Push("one", oneService(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	_, run = p.Push("two", oneService(image, "two"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	if out, code := p.cli("rollback", p.stack, "--pin", "--reason", "until the morning"); code != 0 {
+	if out, code := p.CLI("rollback", p.Stack, "--pin", "--reason", "until the morning"); code != 0 {
 		t.Fatalf("rollback --pin: exit %d\n%s", code, out)
 	}
 	pinned := func() {
 		t.Helper()
-		commit := p.repo.Commit("main", "while it is pinned", oneService(image, "three"))
+		commit := p.Repo.Commit("main", "while it is pinned", oneService(image, "three"))
 		body := []byte(`{"ref":"refs/heads/main","after":"` + commit + `"}`)
-		status, answer := p.post(body, p.sign(body), state.NewRunID())
+		status, answer := p.Post(body, p.Sign(body), state.NewRunID())
 		if status != http.StatusOK || !strings.Contains(string(answer), "pin") {
 			t.Errorf("a push to the pinned stack was answered with %d: %s", status, answer)
 		}
-		if s := p.now(); s.Sync != "pinned" || s.Pin == nil || s.Pin.Commit != first || s.Head != commit {
+		if s := p.Now(); s.Sync != "pinned" || s.Pin == nil || s.Pin.Commit != first || s.Head != commit {
 			t.Errorf("the stack is %+v", s)
 		}
 		p.mustRunVersion("one")
@@ -149,22 +150,22 @@ func TestPinHoldsTheStack(t *testing.T) {
 	pinned()
 
 	// A deploy of the head by a person unpins, one of an older commit pins.
-	if out, code := p.cli("deploy", p.stack); code != 0 {
+	if out, code := p.CLI("deploy", p.Stack); code != 0 {
 		t.Fatalf("deploy: exit %d\n%s", code, out)
 	}
 	p.mustRunVersion("three")
-	if s := p.now(); s.Pin != nil || s.Sync != "in_sync" {
+	if s := p.Now(); s.Pin != nil || s.Sync != "in_sync" {
 		t.Errorf("after a deploy of the head the stack is %+v", s)
 	}
 	run = p.mustRun(p.ask("deployer", http.MethodPost, "/deploy", map[string]any{"commit": first}))
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	pinned()
 
-	if out, code := p.cli("unpin", p.stack); code != 0 {
+	if out, code := p.CLI("unpin", p.Stack); code != 0 {
 		t.Fatalf("unpin: exit %d\n%s", code, out)
 	}
-	_, run = p.push("four", oneService(image, "four"))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = p.Push("four", oneService(image, "four"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	p.mustRunVersion("four")
 }
 
@@ -172,16 +173,16 @@ func TestPinHoldsTheStack(t *testing.T) {
 func TestPersonCannotDeployWhatIsNotOnTheBranch(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	p.repo.Commit("main", "one", oneService(image, "one"))
-	feature := p.repo.CommitOn("", "feature", "of a feature", oneService(image, "feature"))
+	image := p.Image()
+	p.Repo.Commit("main", "one", oneService(image, "one"))
+	feature := p.Repo.CommitOn("", "feature", "of a feature", oneService(image, "feature"))
 	for _, commit := range []string{feature, strings.Repeat("ab", 20)} {
 		status, answer := p.ask("admin", http.MethodPost, "/deploy", map[string]any{"commit": commit})
 		if status != http.StatusConflict || !strings.Contains(answer, "main") {
 			t.Errorf("a deploy of %s was answered with %d: %s", commit, status, answer)
 		}
 	}
-	if runs := p.history(); len(runs) != 0 {
+	if runs := p.History(); len(runs) != 0 {
 		t.Errorf("%d runs were queued", len(runs))
 	}
 }
@@ -189,36 +190,36 @@ func TestPersonCannotDeployWhatIsNotOnTheBranch(t *testing.T) {
 func TestPersonCancels(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("good", slowService(image, "one", ""))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	_, run := p.Push("good", slowService(image, "one", ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	commit, id := p.begin("regretted", slowService(image, "two", ""))
-	p.eventually(time.Minute, "the new container is there", func() bool {
-		web, err := p.engine.ContainerInspect(t.Context(), p.stack+"-web-1")
+	commit, id := p.Begin("regretted", slowService(image, "two", ""))
+	p.Eventually(time.Minute, "the new container is there", func() bool {
+		web, err := p.Engine.ContainerInspect(t.Context(), p.Stack+"-web-1")
 		return err == nil && web.State.Running && slices.Contains(web.Config.Env, "VERSION=two")
 	})
-	if out, code := p.cli("cancel", id, "--reason", "wrong branch"); code != 0 {
+	if out, code := p.CLI("cancel", id, "--reason", "wrong branch"); code != 0 {
 		t.Fatalf("cancel: exit %d\n%s", code, out)
 	}
-	run = p.wait(id)
-	mustEnd(t, run, state.RunRolledBack)
+	run = p.Wait(id)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if !strings.Contains(run.Error, "canceled by admin-of-test") {
 		t.Errorf("the run ended because %q", run.Error)
 	}
 	p.mustBeWhole("one")
-	if s := p.now(); len(s.Quarantined) != 1 || s.Quarantined[0].Commit != commit {
+	if s := p.Now(); len(s.Quarantined) != 1 || s.Quarantined[0].Commit != commit {
 		t.Errorf("the quarantine is %+v", s.Quarantined)
 	}
 
 	p.ask("deployer", http.MethodPut, "/lock", map[string]string{"reason": "held"})
-	_, id = p.begin("waits", gittest.Files{"compose.yaml": slowService(image, "three", "")["compose.yaml"]})
-	p.until(id, "waits", func(r *state.Run) bool { return r.Status == state.RunWaiting })
-	if status := p.call("deployer", http.MethodPost, "/api/v1/runs/"+id+"/cancel", map[string]any{}, nil); status != http.StatusAccepted {
+	_, id = p.Begin("waits", gittest.Files{"compose.yaml": slowService(image, "three", "")["compose.yaml"]})
+	p.Until(id, "waits", func(r *state.Run) bool { return r.Status == state.RunWaiting })
+	if status := p.Call("deployer", http.MethodPost, "/api/v1/runs/"+id+"/cancel", map[string]any{}, nil); status != http.StatusAccepted {
 		t.Errorf("the cancel of a run that waits was answered with %d", status)
 	}
-	mustEnd(t, p.wait(id), state.RunCanceled)
-	if out, code := p.cli("cancel", id); code != 1 || !strings.Contains(out, "is over") {
+	producttest.MustEnd(t, p.Wait(id), state.RunCanceled)
+	if out, code := p.CLI("cancel", id); code != 1 || !strings.Contains(out, "is over") {
 		t.Errorf("a second cancel: exit %d\n%s", code, out)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -49,16 +50,16 @@ func rollingBack(r *state.Run) bool { return in(r, state.StageRollback) }
 // nothing is left over from how it came there.
 func (p *product) mustBeWhole(version string) {
 	p.t.Helper()
-	if got := p.environment("web")["VERSION"]; got != version {
+	if got := p.Environment("web")["VERSION"]; got != version {
 		p.t.Errorf("web runs version %q, want %q", got, version)
 	}
-	list, err := p.engine.ContainerList(p.t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", p.stack))})
+	list, err := p.Engine.ContainerList(p.t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", p.Stack))})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	var names []string
 	for _, c := range list {
-		names = append(names, strings.TrimPrefix(c.Names[0], "/"+p.stack))
+		names = append(names, strings.TrimPrefix(c.Names[0], "/"+p.Stack))
 		if !strings.Contains(c.Status, "(healthy)") {
 			p.t.Errorf("%s is %s", c.Names[0], c.Status)
 		}
@@ -67,7 +68,7 @@ func (p *product) mustBeWhole(version string) {
 	if !slices.Equal(names, []string{"-other-1", "-web-1"}) {
 		p.t.Errorf("the containers are %v", names)
 	}
-	if s := p.now(); s.Health != "healthy" || s.Operation != "idle" || s.Lock != nil {
+	if s := p.Now(); s.Health != "healthy" || s.Operation != "idle" || s.Lock != nil {
 		p.t.Errorf("the stack is %+v", s)
 	}
 }
@@ -75,25 +76,25 @@ func (p *product) mustBeWhole(version string) {
 func TestKilledWhileItDeploys(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("good", slowService(image, "one", ""))
-	mustEnd(t, run, state.RunSucceeded)
-	other := p.containers()["other"]
+	image := p.Image()
+	_, run := p.Push("good", slowService(image, "one", ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	other := p.Containers()["other"]
 
-	commit, id := p.begin("next", slowService(image, "two", ""))
-	p.until(id, "changes containers", changing)
-	p.kill()
-	p.start()
-	run = p.wait(id)
-	mustEnd(t, run, state.RunSucceeded)
+	commit, id := p.Begin("next", slowService(image, "two", ""))
+	p.Until(id, "changes containers", changing)
+	p.Kill()
+	p.Start()
+	run = p.Wait(id)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if run.Interruptions != 1 || run.Commit != commit {
 		t.Errorf("the run was interrupted %d times and is for %s, want once and %s", run.Interruptions, run.Commit, commit)
 	}
 	p.mustBeWhole("two")
-	if p.containers()["other"] != other {
+	if p.Containers()["other"] != other {
 		t.Error("the service that did not change was replaced")
 	}
-	if s := p.now(); s.Live.Commit != commit || s.LastGood.Commit != commit || len(s.Quarantined) != 0 {
+	if s := p.Now(); s.Live.Commit != commit || s.LastGood.Commit != commit || len(s.Quarantined) != 0 {
 		t.Errorf("the stack is %+v", s)
 	}
 }
@@ -101,17 +102,17 @@ func TestKilledWhileItDeploys(t *testing.T) {
 func TestKilledWhileItVerifies(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image, gate := p.image(), newGate(t)
-	_, id := p.begin("first", and(slowService(image, "one", ""), gittest.Files{"pipeline.yaml": gate.check("1m")}))
-	p.until(id, "verifies", verifying)
-	before := p.containers()
-	p.kill()
-	p.start()
-	p.until(id, "verifies again", verifying)
+	image, gate := p.Image(), newGate(t)
+	_, id := p.Begin("first", and(slowService(image, "one", ""), gittest.Files{"pipeline.yaml": gate.check("1m")}))
+	p.Until(id, "verifies", verifying)
+	before := p.Containers()
+	p.Kill()
+	p.Start()
+	p.Until(id, "verifies again", verifying)
 	gate.open()
-	mustEnd(t, p.wait(id), state.RunSucceeded)
+	producttest.MustEnd(t, p.Wait(id), state.RunSucceeded)
 	p.mustBeWhole("one")
-	if after := p.containers(); after["web"] != before["web"] {
+	if after := p.Containers(); after["web"] != before["web"] {
 		t.Error("what was up already was replaced")
 	}
 }
@@ -119,21 +120,21 @@ func TestKilledWhileItVerifies(t *testing.T) {
 func TestKilledWhileItRollsBack(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	good, run := p.push("good", slowService(image, "one", ""))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	good, run := p.Push("good", slowService(image, "one", ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	bad, id := p.begin("bad", slowService(image, "two", "EXIT_AFTER: 10ms"))
-	p.until(id, "rolls back", rollingBack)
-	p.kill()
-	p.start()
-	run = p.wait(id)
-	mustEnd(t, run, state.RunRolledBack)
+	bad, id := p.Begin("bad", slowService(image, "two", "EXIT_AFTER: 10ms"))
+	p.Until(id, "rolls back", rollingBack)
+	p.Kill()
+	p.Start()
+	run = p.Wait(id)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if run.RolledBackTo != good || run.Interruptions != 1 || !strings.Contains(run.Error, "exited with code 1") {
 		t.Errorf("rolled back to %s after %d interruptions because %q", run.RolledBackTo, run.Interruptions, run.Error)
 	}
 	p.mustBeWhole("one")
-	if s := p.now(); len(s.Quarantined) != 1 || s.Quarantined[0].Commit != bad {
+	if s := p.Now(); len(s.Quarantined) != 1 || s.Quarantined[0].Commit != bad {
 		t.Errorf("the quarantine is %+v", s.Quarantined)
 	}
 }
@@ -142,30 +143,30 @@ func TestKilledWhileItRollsBack(t *testing.T) {
 func TestKilledTwiceInOneRun(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image, gate := p.image(), newGate(t)
-	good, run := p.push("good", slowService(image, "one", ""))
-	mustEnd(t, run, state.RunSucceeded)
+	image, gate := p.Image(), newGate(t)
+	good, run := p.Push("good", slowService(image, "one", ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	commit, id := p.begin("next", and(slowService(image, "two", ""), gittest.Files{"pipeline.yaml": gate.check("1m")}))
-	p.until(id, "changes containers", changing)
-	p.kill()
-	p.start()
-	p.until(id, "verifies", verifying)
-	p.kill()
-	p.start()
-	run = p.wait(id)
-	mustEnd(t, run, state.RunRolledBack)
+	commit, id := p.Begin("next", and(slowService(image, "two", ""), gittest.Files{"pipeline.yaml": gate.check("1m")}))
+	p.Until(id, "changes containers", changing)
+	p.Kill()
+	p.Start()
+	p.Until(id, "verifies", verifying)
+	p.Kill()
+	p.Start()
+	run = p.Wait(id)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if run.RolledBackTo != good || run.Interruptions != 2 || !strings.Contains(run.Error, "cut off 2 times") {
 		t.Errorf("rolled back to %s after %d interruptions: %s", run.RolledBackTo, run.Interruptions, run.Error)
 	}
 	p.mustBeWhole("one")
-	if s := p.now(); len(s.Quarantined) != 0 || s.Live.Commit != good {
+	if s := p.Now(); len(s.Quarantined) != 0 || s.Live.Commit != good {
 		t.Errorf("the stack is %+v", s)
 	}
 
 	// A person may try it again.
 	gate.open()
-	if out, code := p.cli("deploy", p.stack); code != 0 {
+	if out, code := p.CLI("deploy", p.Stack); code != 0 {
 		t.Errorf("a person's deploy of %s: exit %d\n%s", commit, code, out)
 	}
 	p.mustBeWhole("two")
@@ -175,9 +176,9 @@ func TestKilledTwiceInOneRun(t *testing.T) {
 func TestKilledAfterTheAnswer(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	asked, release := make(chan struct{}, 10), make(chan struct{})
-	p.git.Before(func(_ http.ResponseWriter, r *http.Request) bool {
+	p.Git.Before(func(_ http.ResponseWriter, r *http.Request) bool {
 		asked <- struct{}{}
 		select {
 		case <-release:
@@ -185,14 +186,14 @@ func TestKilledAfterTheAnswer(t *testing.T) {
 		}
 		return false
 	})
-	_, id := p.begin("first", slowService(image, "one", ""))
+	_, id := p.Begin("first", slowService(image, "one", ""))
 	<-asked // the fetch cannot end before the server is gone
-	p.kill()
-	p.git.Before(nil)
+	p.Kill()
+	p.Git.Before(nil)
 	close(release)
-	p.start()
-	run := p.wait(id)
-	mustEnd(t, run, state.RunSucceeded)
+	p.Start()
+	run := p.Wait(id)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if run.Interruptions != 0 {
 		t.Errorf("a run that had changed nothing counts %d interruptions", run.Interruptions)
 	}
@@ -203,22 +204,22 @@ func TestKilledAfterTheAnswer(t *testing.T) {
 func TestStoppedWhileItDeploys(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("good", slowService(image, "one", ""))
-	mustEnd(t, run, state.RunSucceeded)
-	_, id := p.begin("next", slowService(image, "two", ""))
-	p.until(id, "changes containers", changing)
+	image := p.Image()
+	_, run := p.Push("good", slowService(image, "one", ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	_, id := p.Begin("next", slowService(image, "two", ""))
+	p.Until(id, "changes containers", changing)
 	started := time.Now()
-	p.stop()
+	p.Stop()
 	if took := time.Since(started); took > 25*time.Second {
 		t.Errorf("the stop took %s", took)
 	}
-	if code := p.exit.ExitCode(); code != 0 {
+	if code := p.Exit.ExitCode(); code != 0 {
 		t.Errorf("a clean stop exits with %d", code)
 	}
-	p.start()
-	run = p.wait(id)
-	mustEnd(t, run, state.RunSucceeded)
+	p.Start()
+	run = p.Wait(id)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if run.Interruptions != 0 {
 		t.Errorf("a clean stop counts as %d interruptions", run.Interruptions)
 	}
@@ -235,12 +236,12 @@ func TestSecondServerOnTheSameDataRefuses(t *testing.T) {
 	}
 	address := ln.Addr().String()
 	_ = ln.Close()
-	text, err := os.ReadFile(p.path("deployer.yaml"))
+	text, err := os.ReadFile(p.Path("deployer.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write("second.yaml", strings.Replace(string(text), "listen: "+strings.TrimPrefix(p.url, "http://"), "listen: "+address, 1))
-	second := exec.Command(binary, "serve", "--config", p.path("second.yaml"))
+	p.Write("second.yaml", strings.Replace(string(text), "listen: "+strings.TrimPrefix(p.URL, "http://"), "listen: "+address, 1))
+	second := exec.Command(p.Program, "serve", "--config", p.Path("second.yaml"))
 	bound := time.AfterFunc(20*time.Second, func() { _ = second.Process.Kill() })
 	defer bound.Stop()
 	out, _ := second.CombinedOutput()
@@ -250,7 +251,7 @@ func TestSecondServerOnTheSameDataRefuses(t *testing.T) {
 	if !strings.Contains(string(out), "in use by another deployer") {
 		t.Errorf("the second server says:\n%s", out)
 	}
-	if p.now().Sync != string(state.SyncNeverDeployed) {
+	if p.Now().Sync != string(state.SyncNeverDeployed) {
 		t.Error("the first server does not answer as before")
 	}
 }

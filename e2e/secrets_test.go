@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -19,11 +20,11 @@ import (
 func TestSecretsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image, port, outside := p.image(), freePort(t), newGate(t)
-	canaries := maps.Clone(p.keys)
-	canaries["env"] = `canary+env/"` + p.keys["viewer"][len("canary-viewer-"):] + `"&end`
-	canaries["old env"] = "canary-old-env-" + p.keys["admin"][len("canary-admin-"):]
-	canaries["env_file"] = "canary-env_file=" + p.keys["hook"][len("canary-hook-"):]
+	image, port, outside := p.Image(), freePort(t), newGate(t)
+	canaries := maps.Clone(p.Keys)
+	canaries["env"] = `canary+env/"` + p.Keys["viewer"][len("canary-viewer-"):] + `"&end`
+	canaries["old env"] = "canary-old-env-" + p.Keys["admin"][len("canary-admin-"):]
+	canaries["env_file"] = "canary-env_file=" + p.Keys["hook"][len("canary-hook-"):]
 	h := newHunt(t, canaries)
 	if !h.finds("a password: " + canaries["env"]) {
 		t.Fatal("the hunt finds nothing")
@@ -47,66 +48,66 @@ secrets: {api: {environment: API_SECRET}}
   - {check: http, url: "%s?token=${API_SECRET}"}
 `, port, want, outside.url))
 	}
-	env := func(name string) gittest.File { return p.sealed("API_SECRET='" + canaries[name] + "'\n") }
+	env := func(name string) gittest.File { return p.Sealed("API_SECRET='" + canaries[name] + "'\n") }
 	outside.open()
 
-	_, run := p.push("good", gittest.Files{
+	_, run := p.Push("good", gittest.Files{
 		"compose.yaml": compose("ROUND: one"), "pipeline.yaml": verify("API_SECRET"), ".env.production": env("old env"),
-		"web.env": p.sealed("FILE_SECRET=" + canaries["env_file"] + "\n"),
+		"web.env": p.Sealed("FILE_SECRET=" + canaries["env_file"] + "\n"),
 	})
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	first := run.ID
 
 	// What the live release's own check sees before the change is of the old env.
 	outside.answer(500, "the old one is "+canaries["old env"]+", the file's "+canaries["env_file"])
-	_, run = p.push("another secret, while the outside is down", gittest.Files{".env.production": env("env"), "compose.yaml": compose("ROUND: two")})
-	mustEnd(t, run, state.RunRolledBack)
+	_, run = p.Push("another secret, while the outside is down", gittest.Files{".env.production": env("env"), "compose.yaml": compose("ROUND: two")})
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	mustBeMasked(t, run, state.StagePreflight, state.StageVerify)
 	outside.open()
 
-	_, run = p.push("a site that shows its secrets", gittest.Files{"pipeline.yaml": verify("something else")})
-	mustEnd(t, run, state.RunRolledBack)
+	_, run = p.Push("a site that shows its secrets", gittest.Files{"pipeline.yaml": verify("something else")})
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	mustBeMasked(t, run, state.StageVerify)
 
-	_, run = p.push("a container that prints its secret and crashes", gittest.Files{
+	_, run = p.Push("a container that prints its secret and crashes", gittest.Files{
 		"pipeline.yaml": verify("API_SECRET"), "compose.yaml": compose(`VERSION: "${API_SECRET}", EXIT_AFTER: 50ms, EXIT_CODE: "3"`)})
-	mustEnd(t, run, state.RunRolledBack)
-	if log := p.runLog(run.ID); !strings.Contains(log, "testapp: version [redacted] starts") {
+	producttest.MustEnd(t, run, state.RunRolledBack)
+	if log := p.RunLog(run.ID); !strings.Contains(log, "testapp: version [redacted] starts") {
 		t.Errorf("the container's words have not come as far as the log:\n%s", log)
 	}
 
-	_, run = p.push("a check of the key", gittest.Files{"compose.yaml": compose("ROUND: three"),
+	_, run = p.Push("a check of the key", gittest.Files{"compose.yaml": compose("ROUND: three"),
 		"pipeline.yaml": gittest.Text("preflight: [{check: env, matches: {API_SECRET: '^never'}, equals: {API_SECRET: never}}]\n")})
-	mustEnd(t, run, state.RunFailed)
+	producttest.MustEnd(t, run, state.RunFailed)
 	if text := evidence(run, state.StagePreflight); !strings.Contains(text, "API_SECRET") {
 		t.Errorf("the failed preflight does not name the key:\n%s", text)
 	}
 
-	_, run = p.push("good again", gittest.Files{"pipeline.yaml": verify("API_SECRET"), "compose.yaml": compose("ROUND: four")})
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = p.Push("good again", gittest.Files{"pipeline.yaml": verify("API_SECRET"), "compose.yaml": compose("ROUND: four")})
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
 	// Nothing is decrypted for a rollback: what it masks comes from the kept release.
 	outside.answer(500, "a page with "+canaries["old env"]+" and "+canaries["env_file"])
-	if _, code := p.cli("rollback", p.stack, "--to", first, "--reason", "canaries"); code != 1 {
+	if _, code := p.CLI("rollback", p.Stack, "--to", first, "--reason", "canaries"); code != 1 {
 		t.Errorf("a rollback that fails exits with %d", code)
 	}
-	run = p.history()[0]
-	mustEnd(t, run, state.RunRolledBack)
+	run = p.History()[0]
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	mustBeMasked(t, run, state.StageVerify)
 
 	if !h.finds(h.labels(p)) {
 		t.Error("no container got its secrets")
 	}
 	h.answers(p)
-	h.look("the server's log", p.log.String())
+	h.look("the server's log", p.Log.String())
 	if h.commandLines() == 0 {
 		t.Error("no process of deployer was seen")
 	}
-	belongs := func(path string) bool { return strings.HasPrefix(path, p.memory) }
-	if files := h.folders(belongs, p.path("data"), p.path("tmp"), "/tmp/deployer*", "/dev/shm/deployer*", "/run/deployer*"); files < 10 {
+	belongs := func(path string) bool { return strings.HasPrefix(path, p.Memory) }
+	if files := h.folders(belongs, p.Path("data"), p.Path("tmp"), "/tmp/deployer*", "/dev/shm/deployer*", "/run/deployer*"); files < 10 {
 		t.Errorf("only %d files were looked at", files)
 	}
-	mustLieInMemory(t, p.memory, canaries["env"])
+	mustLieInMemory(t, p.Memory, canaries["env"])
 }
 
 // evidence is all that the steps of some stages say.
@@ -166,18 +167,18 @@ func mustLieInMemory(t *testing.T, folder, secret string) {
 func TestServersEnvironmentDoesNotReachAStack(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	service := func(environment string) gittest.File {
 		return gittest.Text(fmt.Sprintf("services: {web: {image: %s, environment: %s}}\n", image, environment))
 	}
-	_, run := p.push("interpolates", gittest.Files{"compose.yaml": service(`{LEAK: "${PROCESS_CANARY}"}`)})
-	mustEnd(t, run, state.RunFailed)
+	_, run := p.Push("interpolates", gittest.Files{"compose.yaml": service(`{LEAK: "${PROCESS_CANARY}"}`)})
+	producttest.MustEnd(t, run, state.RunFailed)
 	if text := evidence(run, state.StagePreflight); !strings.Contains(text, "PROCESS_CANARY") {
 		t.Errorf("the undefined variable is not named:\n%s", text)
 	}
-	_, run = p.push("passes on", gittest.Files{"compose.yaml": service("[PROCESS_CANARY]")})
-	mustEnd(t, run, state.RunSucceeded)
+	_, run = p.Push("passes on", gittest.Files{"compose.yaml": service("[PROCESS_CANARY]")})
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	h := newHunt(t, map[string]string{"process": "must-not-reach-a-container"})
 	h.look("the container's environment", h.labels(p))
-	h.look("the server's log", p.log.String())
+	h.look("the server's log", p.Log.String())
 }

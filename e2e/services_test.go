@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestMountedFileRecreatesItsService(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	commit := func(shared, own string) gittest.Files {
 		return gittest.Files{
 			"compose.yaml": gittest.Text(fmt.Sprintf(`services:
@@ -28,8 +29,8 @@ configs: {own: {file: ./conf/deep/own.conf}}
 			"conf/shared.conf": gittest.Text(shared), "conf/deep/own.conf": gittest.Text(own),
 		}
 	}
-	_, run := p.push("first", commit("a", "a"))
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := p.Push("first", commit("a", "a"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	for _, step := range []struct {
 		message string
 		files   gittest.Files
@@ -38,10 +39,10 @@ configs: {own: {file: ./conf/deep/own.conf}}
 		{"what the folder alone holds", commit("b", "a"), []string{"folder"}},
 		{"what all of them mount", commit("b", "b"), []string{"folder", "file", "config"}},
 	} {
-		before := p.containers()
-		_, run := p.push(step.message, step.files)
-		mustEnd(t, run, state.RunSucceeded)
-		after := p.containers()
+		before := p.Containers()
+		_, run := p.Push(step.message, step.files)
+		producttest.MustEnd(t, run, state.RunSucceeded)
+		after := p.Containers()
 		for service := range before {
 			want := strings.Contains(strings.Join(step.changed, " "), service)
 			if changed := after[service] != before[service]; changed != want {
@@ -56,7 +57,7 @@ configs: {own: {file: ./conf/deep/own.conf}}
 func TestOneShotsAndOrphans(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
+	image := p.Image()
 	commit := func(more, pipeline string) gittest.Files {
 		return gittest.Files{"pipeline.yaml": gittest.Text(pipeline), "compose.yaml": gittest.Text(fmt.Sprintf(`services:
   migrate: {image: %[1]s, command: ["true"], environment: {ROUND: %[3]q}}
@@ -67,28 +68,28 @@ func TestOneShotsAndOrphans(t *testing.T) {
 %[2]s`, image, more, more+pipeline))}
 	}
 	old := fmt.Sprintf("  old: {image: %s}\n", image)
-	_, run := p.push("with a one-shot", commit(old, ""))
-	mustEnd(t, run, state.RunSucceeded)
-	if s := p.now(); s.Health != "healthy" {
+	_, run := p.Push("with a one-shot", commit(old, ""))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	if s := p.Now(); s.Health != "healthy" {
 		t.Errorf("with a one-shot that ended well the stack is %s", s.Health)
 	}
-	_, run = p.push("keeps the orphan", commit("", "deploy: {orphans: keep}\n"))
-	mustEnd(t, run, state.RunSucceeded)
-	if p.containers()["old"] == "" {
+	_, run = p.Push("keeps the orphan", commit("", "deploy: {orphans: keep}\n"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	if p.Containers()["old"] == "" {
 		t.Error("the orphan is gone, though it was to be kept")
 	}
-	_, run = p.push("drops the orphan", commit("", "deploy: {orphans: remove}\n"))
-	mustEnd(t, run, state.RunSucceeded)
-	if p.containers()["old"] != "" {
+	_, run = p.Push("drops the orphan", commit("", "deploy: {orphans: remove}\n"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	if p.Containers()["old"] != "" {
 		t.Error("the orphan is still there")
 	}
 
-	version := p.environment("web")["VERSION"]
-	_, run = p.push("a one-shot that fails", gittest.Files{"compose.yaml": gittest.Text(fmt.Sprintf(`services:
+	version := p.Environment("web")["VERSION"]
+	_, run = p.Push("a one-shot that fails", gittest.Files{"compose.yaml": gittest.Text(fmt.Sprintf(`services:
   migrate: {image: %[1]s, command: ["false"]}
   web: {image: %[1]s, environment: {VERSION: bad}, depends_on: {migrate: {condition: service_completed_successfully}}}
 `, image))})
-	mustEnd(t, run, state.RunRolledBack)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if !strings.Contains(run.Error, "migrate") {
 		t.Errorf("the failed one-shot is not named: %s", run.Error)
 	}
@@ -99,35 +100,35 @@ func TestOneShotsAndOrphans(t *testing.T) {
 func TestPollFindsWhatNoDeliveryAnnounced(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	p.stop()
-	p.poll = "1s"
-	p.configure("generic", "")
-	p.start()
+	image := p.Image()
+	p.Stop()
+	p.Poll = "1s"
+	p.Configure("generic", "")
+	p.Start()
 	next := func(message string, files gittest.Files) *state.Run {
 		t.Helper()
-		commit := p.repo.Commit("main", message, files)
+		commit := p.Repo.Commit("main", message, files)
 		var id string
-		p.eventually(20*time.Second, "poll finds "+message, func() bool {
-			if runs := p.history(); len(runs) > 0 && runs[0].Commit == commit {
+		p.Eventually(20*time.Second, "poll finds "+message, func() bool {
+			if runs := p.History(); len(runs) > 0 && runs[0].Commit == commit {
 				id = runs[0].ID
 			}
 			return id != ""
 		})
-		return p.wait(id)
+		return p.Wait(id)
 	}
 	run := next("good", oneService(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if run.Trigger.Kind != state.TriggerPoll {
 		t.Errorf("the run was triggered by %s", run.Trigger.Kind)
 	}
 	run = next("bad", and(oneService(image, "two"), gittest.Files{"pipeline.yaml": gittest.Text("verify: [{check: tcp, address: '127.0.0.1:1'}]\n")}))
-	mustEnd(t, run, state.RunRolledBack)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 
-	looks := p.git.Requests()
-	p.eventually(20*time.Second, "poll looks again", func() bool { return p.git.Requests() >= looks+3 })
-	if runs := p.history(); len(runs) != 2 {
+	looks := p.Git.Requests()
+	p.Eventually(20*time.Second, "poll looks again", func() bool { return p.Git.Requests() >= looks+3 })
+	if runs := p.History(); len(runs) != 2 {
 		t.Errorf("poll brought a quarantined release back: %d runs, the newest %s", len(runs), runs[0].Status)
 	}
-	mustEnd(t, next("good again", and(oneService(image, "three"), gittest.Files{"pipeline.yaml": gittest.Removed()})), state.RunSucceeded)
+	producttest.MustEnd(t, next("good again", and(oneService(image, "three"), gittest.Files{"pipeline.yaml": gittest.Removed()})), state.RunSucceeded)
 }

@@ -11,6 +11,7 @@ import (
 
 	"deployer/gitsync/gittest"
 	"deployer/internal/enginetest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -66,46 +67,46 @@ func TestPushDeploysAndABadPushComesBack(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
 	port := freePort(t)
-	image := p.image()
+	image := p.Image()
 	site := "http://127.0.0.1:" + port + "/"
 
-	first, run := p.push("first release", gittest.Files{
+	first, run := p.Push("first release", gittest.Files{
 		"compose.yaml": twoServices(image, port, ""), "pipeline.yaml": checks(port),
-		".env.production": p.sealed("VERSION=one\nPASSWORD=canary-env-secret\n"), "web.conf": gittest.Text("conf one\n"),
+		".env.production": p.Sealed("VERSION=one\nPASSWORD=canary-env-secret\n"), "web.conf": gittest.Text("conf one\n"),
 	})
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	if got := get(t, site); got != "200 one" {
 		t.Fatalf("the site answers %q", got)
 	}
-	if s := p.now(); s.Sync != "in_sync" || s.Health != "healthy" || s.Live.Commit != first || s.LastGood.Commit != first {
+	if s := p.Now(); s.Sync != "in_sync" || s.Health != "healthy" || s.Live.Commit != first || s.LastGood.Commit != first {
 		t.Fatalf("the stack is %+v", s)
 	}
-	before := p.containers()
+	before := p.Containers()
 
-	_, run = p.push("a comment in the compose file", gittest.Files{"compose.yaml": twoServices(image, port, "# a comment\n")})
-	mustEnd(t, run, state.RunUnchanged)
-	if s := p.now(); s.Sync != "in_sync" {
+	_, run = p.Push("a comment in the compose file", gittest.Files{"compose.yaml": twoServices(image, port, "# a comment\n")})
+	producttest.MustEnd(t, run, state.RunUnchanged)
+	if s := p.Now(); s.Sync != "in_sync" {
 		t.Fatalf("after a push that changes nothing the stack is %s", s.Sync)
 	}
-	if after := p.containers(); after["web"] != before["web"] {
+	if after := p.Containers(); after["web"] != before["web"] {
 		t.Fatal("a push that changes nothing replaced a container")
 	}
 
-	_, run = p.push("a mounted file", gittest.Files{"web.conf": gittest.Text("conf two\n")})
-	mustEnd(t, run, state.RunSucceeded)
-	after := p.containers()
+	_, run = p.Push("a mounted file", gittest.Files{"web.conf": gittest.Text("conf two\n")})
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	after := p.Containers()
 	if after["web"] == before["web"] || after["other"] != before["other"] {
 		t.Fatalf("a changed mount: web and other went from %v to %v", before, after)
 	}
 	if got := get(t, site+"file?path=/web.conf"); got != "200 conf two" {
 		t.Fatalf("the container sees %q", got)
 	}
-	good := p.now().Live.Commit
+	good := p.Now().Live.Commit
 
-	bad, run := p.push("bad release", gittest.Files{
-		".env.production": p.sealed("VERSION=two\nPASSWORD=canary-env-secret\nSTATUS=500\n"), "web.conf": gittest.Text("conf three\n"),
+	bad, run := p.Push("bad release", gittest.Files{
+		".env.production": p.Sealed("VERSION=two\nPASSWORD=canary-env-secret\nSTATUS=500\n"), "web.conf": gittest.Text("conf three\n"),
 	})
-	mustEnd(t, run, state.RunRolledBack)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if run.RolledBackTo != good || !strings.Contains(run.Error, "500") {
 		t.Fatalf("rolled back to %s because %q", run.RolledBackTo, run.Error)
 	}
@@ -115,22 +116,22 @@ func TestPushDeploysAndABadPushComesBack(t *testing.T) {
 	if got := get(t, site+"file?path=/web.conf"); got != "200 conf two" {
 		t.Fatalf("after the rollback the container sees %q", got)
 	}
-	if last := p.containers(); last["other"] != before["other"] {
+	if last := p.Containers(); last["other"] != before["other"] {
 		t.Fatal("the rollback replaced a container that the bad push did not touch")
 	}
-	s := p.now()
+	s := p.Now()
 	if s.Sync != "quarantined" || len(s.Quarantined) != 1 || s.Quarantined[0].Commit != bad || s.Live.Commit != good {
 		t.Fatalf("after the rollback the stack is %+v", s)
 	}
 
-	_, run = p.push("the bad release under another name", gittest.Files{"README.md": gittest.Text("hello\n")})
-	mustEnd(t, run, state.RunFailed)
+	_, run = p.Push("the bad release under another name", gittest.Files{"README.md": gittest.Text("hello\n")})
+	producttest.MustEnd(t, run, state.RunFailed)
 	if !strings.Contains(run.Error, s.Quarantined[0].Run) {
 		t.Fatalf("the quarantine does not name its run: %s", run.Error)
 	}
 
 	var history struct{ Runs []*state.Run }
-	p.call("viewer", http.MethodGet, "/api/v1/runs?stack="+p.stack, nil, &history)
+	p.Call("viewer", http.MethodGet, "/api/v1/runs?stack="+p.Stack, nil, &history)
 	var statuses []state.RunStatus
 	for _, r := range history.Runs {
 		statuses = append(statuses, r.Status)
@@ -147,9 +148,9 @@ func TestRollbackUsesTheImageThatRanNotTheTag(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
 	port := freePort(t)
-	good, bad := p.image("ENV VERSION=good"), p.image("ENV VERSION=bad", "ENV STATUS=500")
-	tag := enginetest.Prefix + "moving:" + p.stack[len(p.stack)-8:]
-	p.tag(good, tag)
+	good, bad := p.Image("ENV VERSION=good"), p.Image("ENV VERSION=bad", "ENV STATUS=500")
+	tag := enginetest.Prefix + "moving:" + p.Stack[len(p.Stack)-8:]
+	p.Tag(good, tag)
 	compose := gittest.Text(fmt.Sprintf(`services:
   web:
     image: %s
@@ -157,12 +158,12 @@ func TestRollbackUsesTheImageThatRanNotTheTag(t *testing.T) {
     environment: {ROUND: "${ROUND:-1}"}
 `, tag, port))
 	verify := gittest.Text(fmt.Sprintf("verify: [{check: http, url: 'http://127.0.0.1:%s/', within: 2s}]\n", port))
-	_, run := p.push("good", gittest.Files{"compose.yaml": compose, "pipeline.yaml": verify})
-	mustEnd(t, run, state.RunSucceeded)
+	_, run := p.Push("good", gittest.Files{"compose.yaml": compose, "pipeline.yaml": verify})
+	producttest.MustEnd(t, run, state.RunSucceeded)
 
-	p.tag(bad, tag)
-	_, run = p.push("the tag moved", gittest.Files{".env.production": gittest.Text("ROUND=2\n")})
-	mustEnd(t, run, state.RunRolledBack)
+	p.Tag(bad, tag)
+	_, run = p.Push("the tag moved", gittest.Files{".env.production": gittest.Text("ROUND=2\n")})
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if got := get(t, "http://127.0.0.1:"+port+"/"); got != "200 good" {
 		t.Fatalf("after the rollback the site answers %q", got)
 	}
@@ -172,24 +173,24 @@ func TestRollbackUsesTheImageThatRanNotTheTag(t *testing.T) {
 func TestFirstReleaseThatFailsIsLeftToLookAt(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("crashes", gittest.Files{"compose.yaml": gittest.Text(fmt.Sprintf(`services:
+	image := p.Image()
+	_, run := p.Push("crashes", gittest.Files{"compose.yaml": gittest.Text(fmt.Sprintf(`services:
   db:
     image: %s
     environment: {EXIT_AFTER: 100ms, EXIT_CODE: "3", WRITE_FILE: /data/written}
     volumes: ["data:/data"]
 volumes: {data: {}}
 `, image))})
-	mustEnd(t, run, state.RunFailed)
+	producttest.MustEnd(t, run, state.RunFailed)
 	if !strings.Contains(run.Error, "no good release") {
 		t.Fatalf("the error says %q", run.Error)
 	}
 	var log string
-	p.call("viewer", http.MethodGet, "/api/v1/runs/"+run.ID+"/log", nil, &log)
+	p.Call("viewer", http.MethodGet, "/api/v1/runs/"+run.ID+"/log", nil, &log)
 	if !strings.Contains(log, "exits with 3") {
 		t.Fatalf("the log lacks the container's own words:\n%s", log)
 	}
-	if _, ok := p.containers()["db"]; !ok {
+	if _, ok := p.Containers()["db"]; !ok {
 		t.Fatal("the failed container, which is the evidence, is gone")
 	}
 }
@@ -199,26 +200,26 @@ func TestPreflightFailureChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
 	port := freePort(t)
-	image := p.image()
+	image := p.Image()
 	files := gittest.Files{
 		"compose.yaml": twoServices(image, port, ""), "pipeline.yaml": checks(port),
-		".env.production": p.sealed("VERSION=one\nPASSWORD=long-enough\n"), "web.conf": gittest.Text("x\n"),
+		".env.production": p.Sealed("VERSION=one\nPASSWORD=long-enough\n"), "web.conf": gittest.Text("x\n"),
 	}
-	_, run := p.push("good", files)
-	mustEnd(t, run, state.RunSucceeded)
-	before := p.containers()
+	_, run := p.Push("good", files)
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	before := p.Containers()
 
 	for name, change := range map[string]gittest.Files{
-		"undefined variable": {".env.production": p.sealed("PASSWORD=long-enough\n")},
-		"placeholder":        {".env.production": p.sealed("VERSION=two\nPASSWORD=CHANGE_ME_IN_PRODUCTION\n")},
-		"image not to be had": {".env.production": p.sealed("VERSION=two\nPASSWORD=long-enough\n"),
+		"undefined variable": {".env.production": p.Sealed("PASSWORD=long-enough\n")},
+		"placeholder":        {".env.production": p.Sealed("VERSION=two\nPASSWORD=CHANGE_ME_IN_PRODUCTION\n")},
+		"image not to be had": {".env.production": p.Sealed("VERSION=two\nPASSWORD=long-enough\n"),
 			"compose.yaml": twoServices("127.0.0.1:1/nothing:here", port, "")},
 		"an image to build": {"compose.yaml": gittest.Text("services: {web: {image: x, build: .}}\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			commit := p.repo.Commit("main", name, change)
-			run := p.wait(p.deliver(map[string]any{"ref": "refs/heads/main", "after": commit})[0])
-			mustEnd(t, run, state.RunFailed)
+			commit := p.Repo.Commit("main", name, change)
+			run := p.Wait(p.Deliver(map[string]any{"ref": "refs/heads/main", "after": commit})[0])
+			producttest.MustEnd(t, run, state.RunFailed)
 			if run.Stage(state.StageDeploy).Status != state.StageSkipped {
 				t.Fatal("the deploy stage ran")
 			}
@@ -231,12 +232,12 @@ func TestPreflightFailureChangesNothing(t *testing.T) {
 			if hints == 0 {
 				t.Fatalf("no failed step says what to do: %+v", run.Stage(state.StagePreflight).Steps)
 			}
-			for service, id := range p.containers() {
+			for service, id := range p.Containers() {
 				if before[service] != id {
 					t.Fatalf("service %s was touched", service)
 				}
 			}
-			p.repo.Commit("main", "restore", files)
+			p.Repo.Commit("main", "restore", files)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -28,8 +29,8 @@ func stubborn(image, version string) gittest.Files {
 
 // stopping returns what receives when the Engine begins to stop web.
 func (p *product) stopping() <-chan events.Message {
-	begun, _ := p.engine.Events(p.t.Context(), events.ListOptions{
-		Filters: filters.NewArgs(filters.Arg("container", p.stack+"-web-1"), filters.Arg("event", "kill")),
+	begun, _ := p.Engine.Events(p.t.Context(), events.ListOptions{
+		Filters: filters.NewArgs(filters.Arg("container", p.Stack+"-web-1"), filters.Arg("event", "kill")),
 	})
 	return begun
 }
@@ -38,7 +39,7 @@ func (p *product) stopping() <-chan events.Message {
 // else it is about to end.
 func (p *product) mustOutlive(stop events.Message) {
 	p.t.Helper()
-	web, err := p.engine.ContainerInspect(p.t.Context(), p.containers()["web"])
+	web, err := p.Engine.ContainerInspect(p.t.Context(), p.Containers()["web"])
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -52,23 +53,23 @@ func (p *product) mustOutlive(stop events.Message) {
 func TestCanceledWhileAContainerStops(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("good", stubborn(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	_, run := p.Push("good", stubborn(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	begun := p.stopping()
-	_, id := p.begin("regretted", stubborn(image, "two"))
+	_, id := p.Begin("regretted", stubborn(image, "two"))
 	stop := <-begun
-	if out, code := p.cli("cancel", id); code != 0 {
+	if out, code := p.CLI("cancel", id); code != 0 {
 		t.Fatalf("cancel: exit %d\n%s", code, out)
 	}
-	run = p.wait(id)
-	mustEnd(t, run, state.RunRolledBack)
+	run = p.Wait(id)
+	producttest.MustEnd(t, run, state.RunRolledBack)
 	if !strings.Contains(run.Error, "canceled by admin-of-test") {
 		t.Errorf("the run ended because %q", run.Error)
 	}
 	p.mustRunVersion("one")
 	p.mustOutlive(stop)
-	if s := p.now(); s.Health != "healthy" || s.Lock != nil {
+	if s := p.Now(); s.Health != "healthy" || s.Lock != nil {
 		t.Errorf("the stack is %+v", s)
 	}
 }
@@ -77,18 +78,18 @@ func TestCanceledWhileAContainerStops(t *testing.T) {
 func TestKilledWhileAContainerStops(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("good", stubborn(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
+	image := p.Image()
+	_, run := p.Push("good", stubborn(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
 	begun := p.stopping()
-	_, id := p.begin("next", stubborn(image, "two"))
+	_, id := p.Begin("next", stubborn(image, "two"))
 	stop := <-begun
-	p.kill()
-	p.start()
-	mustEnd(t, p.wait(id), state.RunSucceeded)
+	p.Kill()
+	p.Start()
+	producttest.MustEnd(t, p.Wait(id), state.RunSucceeded)
 	p.mustRunVersion("two")
 	p.mustOutlive(stop)
-	if s := p.now(); s.Health != "healthy" {
+	if s := p.Now(); s.Health != "healthy" {
 		t.Errorf("the stack is %+v", s)
 	}
 }

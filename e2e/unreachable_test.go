@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
 	"deployer/state"
 )
 
@@ -20,38 +21,38 @@ import (
 func TestGitServerThatIsDown(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	commit := p.repo.Commit("main", "while the server is down", oneService(image, "one"))
-	p.git.Close()
+	image := p.Image()
+	commit := p.Repo.Commit("main", "while the server is down", oneService(image, "one"))
+	p.Git.Close()
 
 	body := fmt.Appendf(nil, `{"ref":"refs/heads/main","after":%q}`, commit)
-	if status, answer := p.post(body, p.sign(body), "the-delivery"); status != http.StatusAccepted {
+	if status, answer := p.Post(body, p.Sign(body), "the-delivery"); status != http.StatusAccepted {
 		t.Fatalf("the delivery was answered with %d: %s", status, answer)
 	}
-	run := p.wait(p.history()[0].ID)
-	mustEnd(t, run, state.RunFailed)
-	for _, says := range []string{p.git.URL, "unreachable", "see that the Git server answers"} {
+	run := p.Wait(p.History()[0].ID)
+	producttest.MustEnd(t, run, state.RunFailed)
+	for _, says := range []string{p.Git.URL, "unreachable", "see that the Git server answers"} {
 		if !strings.Contains(run.Error, says) {
 			t.Errorf("the error does not say %q: %s", says, run.Error)
 		}
 	}
 
 	p.serveGitAgain()
-	if status, answer := p.post(body, p.sign(body), "the-delivery"); status != http.StatusAccepted {
+	if status, answer := p.Post(body, p.Sign(body), "the-delivery"); status != http.StatusAccepted {
 		t.Fatalf("the redelivery was answered with %d: %s", status, answer)
 	}
-	mustEnd(t, p.wait(p.history()[0].ID), state.RunSucceeded)
+	producttest.MustEnd(t, p.Wait(p.History()[0].ID), state.RunSucceeded)
 }
 
 // serveGitAgain takes the closed Git server up at its old address.
 func (p *product) serveGitAgain() {
 	p.t.Helper()
-	address := strings.TrimPrefix(p.git.URL, "http://")
+	address := strings.TrimPrefix(p.Git.URL, "http://")
 	ln, err := net.Listen("tcp", address[:strings.Index(address, "/")])
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(p.git)
+	srv := httptest.NewUnstartedServer(p.Git)
 	_ = srv.Listener.Close()
 	srv.Listener = ln
 	srv.Start()
@@ -62,19 +63,19 @@ func (p *product) serveGitAgain() {
 func TestRegistryThatIsDown(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("good", oneService(image, "one"))
-	mustEnd(t, run, state.RunSucceeded)
-	before := p.containers()
-	_, run = p.push("from a registry that is down", oneService("127.0.0.1:1/app:2", "two"))
-	mustEnd(t, run, state.RunFailed)
+	image := p.Image()
+	_, run := p.Push("good", oneService(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	before := p.Containers()
+	_, run = p.Push("from a registry that is down", oneService("127.0.0.1:1/app:2", "two"))
+	producttest.MustEnd(t, run, state.RunFailed)
 	text := evidence(run, state.StagePreflight)
 	for _, says := range []string{"images failed", "web", "127.0.0.1:1"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("preflight does not say %q:\n%s", says, text)
 		}
 	}
-	if after := p.containers(); after["web"] != before["web"] {
+	if after := p.Containers(); after["web"] != before["web"] {
 		t.Error("the container was replaced")
 	}
 }
@@ -84,22 +85,22 @@ func TestRegistryThatIsDown(t *testing.T) {
 func TestEngineThatIsDown(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	p.stop()
-	p.configure("generic", "  elsewhere: {repository: config, project: elsewhere, target: {docker: tcp://127.0.0.1:1}}\n")
-	p.start()
-	commit := p.repo.Commit("main", "for both", oneService(image, "one"))
-	ids := p.deliver(map[string]any{"ref": "refs/heads/main", "after": commit})
+	image := p.Image()
+	p.Stop()
+	p.Configure("generic", "  elsewhere: {repository: config, project: elsewhere, target: {docker: tcp://127.0.0.1:1}}\n")
+	p.Start()
+	commit := p.Repo.Commit("main", "for both", oneService(image, "one"))
+	ids := p.Deliver(map[string]any{"ref": "refs/heads/main", "after": commit})
 	if len(ids) != 2 {
 		t.Fatalf("the push queued %d runs, want one of each stack", len(ids))
 	}
 	for _, id := range ids {
-		run := p.wait(id)
-		if run.Stack == p.stack {
-			mustEnd(t, run, state.RunSucceeded)
+		run := p.Wait(id)
+		if run.Stack == p.Stack {
+			producttest.MustEnd(t, run, state.RunSucceeded)
 			continue
 		}
-		mustEnd(t, run, state.RunFailed)
+		producttest.MustEnd(t, run, state.RunFailed)
 		if text := evidence(run, state.StagePreflight); !strings.Contains(text, "tcp://127.0.0.1:1") || !strings.Contains(text, "dockerd") {
 			t.Errorf("the failure does not name the Engine and what to do:\n%s", text)
 		}
@@ -109,9 +110,9 @@ func TestEngineThatIsDown(t *testing.T) {
 // A configuration with faults is refused with all of them at once.
 func TestFaultsOfTheConfigurationAreListed(t *testing.T) {
 	t.Parallel()
-	p := &product{t: t, dir: t.TempDir()}
-	p.write("secret", "x")
-	p.write("bad.yaml", `listen: nowhere
+	p := &producttest.Product{T: t, Dir: t.TempDir(), Program: producttest.Binary(t)}
+	p.Write("secret", "x")
+	p.Write("bad.yaml", `listen: nowhere
 workers: -1
 tokens:
   - {name: ops, role: king, sha256: 123}
@@ -123,17 +124,17 @@ stacks:
 		args []string
 		says []string
 	}{
-		"a bad configuration": {[]string{"serve", "--config", p.path("bad.yaml")},
+		"a bad configuration": {[]string{"serve", "--config", p.Path("bad.yaml")},
 			[]string{"bad.yaml:1", "bad.yaml:2", "bad.yaml:4", "role", "sha256", "bad.yaml:6", "url", "branch", "bad.yaml:8", "other", "colour"}},
-		"no configuration":   {[]string{"serve", "--config", p.path("none.yaml")}, []string{"none.yaml"}},
+		"no configuration":   {[]string{"serve", "--config", p.Path("none.yaml")}, []string{"none.yaml"}},
 		"an unknown command": {[]string{"depoly"}, []string{"depoly"}},
 		"an unknown flag":    {[]string{"serve", "--confg", "x"}, []string{"--confg", "--help"}},
 		"too many arguments": {[]string{"serve", "now"}, []string{"now"}},
 		"no token":           {[]string{"status"}, []string{"DEPLOYER_TOKEN"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(binary, c.args...)
-			cmd.Env = []string{"HOME=" + p.dir}
+			cmd := exec.Command(p.Program, c.args...)
+			cmd.Env = []string{"HOME=" + p.Dir}
 			stopped := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 			defer stopped.Stop()
 			out, _ := cmd.CombinedOutput()
@@ -153,8 +154,8 @@ stacks:
 func TestCommitWithOddEntriesDeploys(t *testing.T) {
 	t.Parallel()
 	p := newProduct(t)
-	image := p.image()
-	_, run := p.push("odd", and(oneService(image, "one"), gittest.Files{
+	image := p.Image()
+	_, run := p.Push("odd", and(oneService(image, "one"), gittest.Files{
 		"vendored":   gittest.Submodule("1234567890123456789012345678901234567890"),
 		"link":       gittest.Symlink("/etc/passwd"),
 		"-rf":        gittest.Text("x\n"),
@@ -163,5 +164,5 @@ func TestCommitWithOddEntriesDeploys(t *testing.T) {
 		"run.sh":     gittest.Exec("#!/bin/sh\n"),
 		"d/e/e/p/er": gittest.Text("x\n"),
 	}))
-	mustEnd(t, run, state.RunSucceeded)
+	producttest.MustEnd(t, run, state.RunSucceeded)
 }

@@ -1,0 +1,62 @@
+package producttest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var (
+	builds  sync.Mutex
+	built   = map[string]build{} // by tags
+	scratch string               // folder that holds them
+)
+
+// A build is a binary, or why there is none.
+type build struct {
+	path string
+	err  error
+}
+
+// Main runs the tests of a package and removes the binaries that they built.
+func Main(m *testing.M) int {
+	defer func() { _ = os.RemoveAll(scratch) }()
+	return m.Run()
+}
+
+// Binary returns the path of deployer, built with these tags. A tag set is
+// built once; a package whose tests call it has a TestMain that calls Main.
+func Binary(t testing.TB, tags ...string) string {
+	t.Helper()
+	builds.Lock()
+	defer builds.Unlock()
+	key := strings.Join(tags, ",")
+	b, ok := built[key]
+	if !ok {
+		b.path, b.err = compile(key, len(built))
+		built[key] = b
+	}
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	return b.path
+}
+
+func compile(tags string, n int) (path string, err error) {
+	if scratch == "" {
+		if scratch, err = os.MkdirTemp("", "deployer-product-"); err != nil {
+			return "", err
+		}
+	}
+	path = filepath.Join(scratch, fmt.Sprintf("deployer-%d", n))
+	build := exec.Command("go", "build", "-tags", tags, "-o", path, "deployer/cmd/deployer")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build deployer: %w\n%s", err, out)
+	}
+	return path, nil
+}
