@@ -29,6 +29,12 @@ type ApplyOptions struct {
 	Settle        time.Duration // how long a service without a health check must stay up; 0: two seconds
 	StopTimeout   time.Duration // grace before a container is killed; 0: as the service says
 	RemoveOrphans bool          // remove containers of services that the project no longer has
+	// Resumed says that the process of an earlier apply ended in the middle of
+	// it. The Engine may be stopping a container since, which still counts as
+	// running: its end is waited for before anything is compared. The Engine
+	// tells by its last 256 events only, of all that it does; a stop that has
+	// left them goes unseen, and the container ends after the apply.
+	Resumed bool
 	// Changing is called once, before the first change to the Engine, with
 	// what is about to change. Its error ends the apply with nothing changed.
 	// It is not called when nothing has to change.

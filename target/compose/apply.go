@@ -20,12 +20,17 @@ import (
 // by itself. The first service that cannot come up ends it with a
 // *ServiceError; an Engine that is lost ends it with
 // project.ErrEngineUnreachable. It may be repeated after a crash at any point.
+//
+// Health checks are run by Apply too, from the start of a container on, and
+// their first pass counts: the Engine may call the container starting for a
+// while longer. For a service behind Traefik, which routes by what the Engine
+// says, only the Engine's word counts. Behind another router that does so,
+// what asks the service from outside has to be patient.
 func (t *Target) Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error {
 	a, err := t.compare(ctx, p, o)
-	if err != nil {
-		return t.reached(err)
+	if err == nil {
+		err = a.run(ctx)
 	}
-	err = a.run(ctx)
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -48,11 +53,21 @@ func (t *Target) compare(ctx context.Context, p *project.Project, o project.Appl
 	if err != nil {
 		return nil, err
 	}
+	log := newLines(o.Log)
+	if o.Resumed {
+		if err := t.awaitStops(ctx, p.Name, o.StopTimeout, log); err != nil {
+			return nil, err
+		}
+	}
 	items, err := t.list(ctx, p.Name)
 	if err != nil {
 		return nil, err
 	}
-	a := &application{Target: t, want: want, options: o, log: newLines(o.Log), have: observed(items), detached: detached(want, items)}
+	a := &application{Target: t, want: want, options: o, log: log, have: observed(items), detached: detached(want, items)}
+	t.early.forget(p.Name, a.have)
+	if err := t.correct(ctx, p.Name, a.have); err != nil {
+		return nil, err
+	}
 	a.changes, err = plan(want, a.have)
 	return a, err
 }

@@ -17,13 +17,15 @@ import (
 
 // Containers lists the containers of a project, stopped ones included, by one
 // call. What `docker compose run` left is not the project's. The list does
-// not say how often a container was restarted.
+// not say how often a container was restarted. A container that Apply has
+// found healthy is healthy, also while the Engine has not looked for itself.
 func (t *Target) Containers(ctx context.Context, projectName string) ([]project.Container, error) {
 	items, err := t.list(ctx, projectName)
 	if err != nil {
 		return nil, err
 	}
-	return observed(items), nil
+	have := observed(items)
+	return have, t.correct(ctx, projectName, have)
 }
 
 func (t *Target) list(ctx context.Context, projectName string) ([]container.Summary, error) {

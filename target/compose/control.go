@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -129,9 +130,22 @@ func (t *Target) exec(ctx context.Context, id string, argv []string) (project.Ex
 	if err := demultiplex(out, attached.Reader, false); err != nil {
 		return project.ExecResult{}, err
 	}
-	ended, err := t.engine.ContainerExecInspect(ctx, created.ID)
-	if err != nil {
-		return project.ExecResult{}, err
+	code, err := t.exitCode(ctx, created.ID)
+	return project.ExecResult{ExitCode: code, Output: out.String()}, err
+}
+
+// exitCode waits for the exit code of a command whose output has ended. The
+// Engine closes the output a moment before it knows the code, and says 0 until then.
+func (t *Target) exitCode(ctx context.Context, execID string) (int, error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		ended, err := t.engine.ContainerExecInspect(ctx, execID)
+		if err != nil || !ended.Running {
+			return ended.ExitCode, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
 	}
-	return project.ExecResult{ExitCode: ended.ExitCode, Output: out.String()}, nil
 }

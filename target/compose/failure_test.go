@@ -67,9 +67,9 @@ services:
   web: {image: IMAGE, depends_on: {db: {condition: service_healthy}}}
   db: {image: IMAGE, environment: {HEALTH_AFTER: 1h}, healthcheck: {test: ["CMD", "/testapp", "health"], interval: 100ms, retries: 1000}}
 `)
-	err := r.Apply(t.Context(), p, project.ApplyOptions{Wait: time.Second})
+	err := r.Apply(t.Context(), p, project.ApplyOptions{Wait: 4 * time.Second})
 	var failure *ServiceError
-	if !errors.As(err, &failure) || failure.Service != "db" || !strings.Contains(failure.Reason, "is not up after 1s: it is running and starting") {
+	if !errors.As(err, &failure) || failure.Service != "db" || !strings.Contains(failure.Reason, "is not up after 4s: it is running and starting") {
 		t.Errorf("got %v", err)
 	}
 	if c := r.containers()["web-1"]; c.State != "created" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -37,11 +38,19 @@ type follower struct {
 	looked    bool
 	startedAt string // of the start that it is settling from
 	since     time.Time
+
+	probed   string                             // the start, by its time, whose probing has begun
+	passed   string                             // the start whose probing has passed
+	passes   chan string                        // receives what becomes passed
+	answer   atomic.Pointer[project.ExecResult] // of the last probe that did not pass
+	endProbe context.CancelFunc
 }
 
 // untilUp returns nil when the container is up, a *ServiceError when it
 // cannot come up, and the cause when ctx ends before.
 func (f *follower) untilUp(ctx context.Context) error {
+	f.endProbe = func() {}
+	defer func() { f.endProbe() }()
 	for {
 		inspected, err := f.engine.ContainerInspect(ctx, f.container.ID)
 		if ctx.Err() != nil {
@@ -60,12 +69,15 @@ func (f *follower) untilUp(ctx context.Context) error {
 		case v.up:
 			return nil
 		}
+		f.probe(ctx, inspected)
 		var settled <-chan time.Time
 		if v.again > 0 {
 			settled = time.After(v.again)
 		}
 		select {
 		case <-f.bell:
+		case f.passed = <-f.passes:
+			f.early.add(f.want.Name, f.container.ID, f.passed)
 		case <-settled:
 		case <-ctx.Done():
 			return f.late(ctx)
@@ -112,10 +124,10 @@ func (f *follower) judgeRunning(s *container.State, now time.Time) verdict {
 	}
 	if s.Health != nil && s.Health.Status != container.NoHealthcheck && s.Health.Status != "" {
 		switch {
-		case s.Health.Status == container.Healthy:
+		case s.Health.Status == container.Healthy, s.Health.Status == container.Starting && f.passed == s.StartedAt:
 			return verdict{up: true}
 		case s.Health.Status == container.Unhealthy && !f.kept: // a kept one may be waiting for one that is not
-			return verdict{failure: "is unhealthy" + lastProbe(s.Health)}
+			return verdict{failure: "is unhealthy" + f.lastAnswer(s.Health)}
 		}
 		return verdict{}
 	}
@@ -142,7 +154,7 @@ func (f *follower) late(ctx context.Context) error {
 		s := inspected.State
 		reason += ": it is " + s.Status
 		if s.Health != nil {
-			reason += " and " + s.Health.Status + lastProbe(s.Health)
+			reason += " and " + s.Health.Status + f.lastAnswer(s.Health)
 		}
 	}
 	return f.failed(ctx, reason)
@@ -166,12 +178,18 @@ func (f *follower) failed(ctx context.Context, reason string) error {
 	}
 }
 
-// lastProbe is what the health check said last.
-func lastProbe(h *container.Health) string {
-	if len(h.Log) == 0 {
+// lastAnswer is what the health check said last, to the Engine where it has
+// looked.
+func (f *follower) lastAnswer(h *container.Health) string {
+	var code int
+	var output string
+	if n := len(h.Log); n > 0 {
+		code, output = h.Log[n-1].ExitCode, h.Log[n-1].Output
+	} else if ours := f.answer.Load(); ours != nil {
+		code, output = ours.ExitCode, ours.Output
+	} else {
 		return ""
 	}
-	last := h.Log[len(h.Log)-1]
-	output := []rune(strings.Join(strings.Fields(last.Output), " "))
-	return fmt.Sprintf(": its health check ended with %d: %s", last.ExitCode, string(output[:min(200, len(output))]))
+	text := []rune(strings.Join(strings.Fields(output), " "))
+	return fmt.Sprintf(": its health check ended with %d: %s", code, string(text[:min(200, len(text))]))
 }

@@ -161,6 +161,12 @@ func (a *application) startByLibrary(ctx context.Context, s types.ServiceConfig)
 }
 
 func (a *application) cannotStart(ctx context.Context, service, container string, err error) error {
+	if errors.Is(context.Cause(ctx), errSlow) {
+		return &ServiceError{
+			Service: service, Container: container, Reason: fmt.Sprintf("is not started after %s", a.options.Wait),
+			Remedy: "the Engine is busy: see the load of its host, or allow a longer wait",
+		}
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -177,8 +183,9 @@ func (a *application) cannotStart(ctx context.Context, service, container string
 func (a *application) follow(watch *watch, s types.ServiceConfig, containers []project.Container) []*follower {
 	followers := make([]*follower, len(containers))
 	for i, c := range containers {
+		passed, _ := a.early.start(a.want.Name, c.ID)
 		followers[i] = &follower{
-			application: a, container: c, bell: watch.bell(c.ID), kept: true,
+			application: a, container: c, bell: watch.bell(c.ID), kept: true, passed: passed, passes: make(chan string),
 			settle:       cmp.Or(a.options.Settle, defaultSettle),
 			endsByItself: endsByItself(a.want, s.Name), awaited: awaited(a.want, s.Name),
 		}

@@ -43,6 +43,7 @@ type Target struct {
 	engine *client.Client
 	cli    *command.DockerCli // of the Compose library; see libraryCLI
 	theirs *mobyclient.Client // the library's client of the same Engine
+	early  early
 	clock  func() time.Time
 	auth   func(ctx context.Context, registryHost string) (username, password string, err error)
 }

@@ -18,7 +18,7 @@ import (
 	"deployer/state"
 )
 
-const probe = `{test: ["CMD", "/testapp", "health"], interval: 150ms, timeout: 2s, retries: 2}`
+const check = `{test: ["CMD", "/testapp", "health"], interval: 150ms, timeout: 2s, retries: 2}`
 
 // A rig is a target on the real Engine and one project's name on it.
 type rig struct {
@@ -52,7 +52,7 @@ func newSerialRig(t testing.TB) *rig {
 // PROBE for a health check, and pins the images.
 func (r *rig) resolve(text string) *project.Project {
 	r.t.Helper()
-	p := load(r.t, r.name, strings.NewReplacer("IMAGE", r.image, "PROBE", probe).Replace(text))
+	p := load(r.t, r.name, strings.NewReplacer("IMAGE", r.image, "PROBE", check).Replace(text))
 	images, err := r.Images(r.t.Context(), p, "missing", nil)
 	if err != nil {
 		r.t.Fatal(err)
