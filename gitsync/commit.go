@@ -68,7 +68,7 @@ func (r *round) fetchCommit(commit plumbing.Hash) error {
 		return err
 	}
 	if !on {
-		text := fmt.Sprintf("%s: commit %s is not in the history of branch %q", r.m.remote.Address(), commit, r.branch)
+		text := fmt.Sprintf("%s: commit %s is not in the history of branch %q", r.remote.Address(), commit, r.branch)
 		return &opError{text: text, kinds: []error{ErrNotOnBranch}}
 	}
 	r.m.mu.Lock()

@@ -120,44 +120,13 @@ func TestSnapshotOfACommitThatIsNotThere(t *testing.T) {
 		if _, err := m.Snapshot(context.Background(), id); !errors.Is(err, gitsync.ErrNotFound) {
 			t.Errorf("Snapshot(%q): %v, want ErrNotFound", id, err)
 		}
-		if err := m.Keep(id); !errors.Is(err, gitsync.ErrNotFound) {
-			t.Errorf("Keep(%q): %v, want ErrNotFound", id, err)
-		}
 	}
 	check(ids[1])
-	if err := m.Keep(); err != nil {
-		t.Errorf("Keep() without a mirror: %v", err)
-	}
 	mustFetch(t, m, "main")
 	for _, id := range []string{ids[0], "", "main", ids[1][:12], "../../../../etc/passwd"} {
 		check(id)
 	}
 	if _, err := m.Snapshot(context.Background(), ids[1]); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestKeepSetsExactlyTheList(t *testing.T) {
-	repo := gittest.NewRepo(t)
-	ids := history(repo, "main", 3)
-	m, dir := open(t, gitsync.Remote{URL: repo.URL()})
-	for _, id := range ids {
-		if _, err := m.FetchCommit(context.Background(), "main", id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, want := range [][]string{{ids[0], ids[1]}, {ids[1], ids[2]}, {}} {
-		if err := m.Keep(want...); err != nil {
-			t.Fatal(err)
-		}
-		got := repo.Git("--git-dir="+dir, "for-each-ref", "--sort=objectname", "--format=%(objectname)", "refs/deployer/keep")
-		if len(strings.Fields(got)) != len(want) {
-			t.Errorf("kept %q, want %q", got, want)
-		}
-		for _, id := range want {
-			if !strings.Contains(got, id) {
-				t.Errorf("kept %q, want %q", got, want)
-			}
-		}
 	}
 }

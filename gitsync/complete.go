@@ -37,11 +37,16 @@ func (s *store) isComplete(commit plumbing.Hash) (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
+	s.know(commit, c.TreeHash)
+	return true, nil
+}
+
+// know remembers that all of a commit is there.
+func (s *store) know(commit, tree plumbing.Hash) {
 	if s.complete == nil {
 		s.complete = map[plumbing.Hash]plumbing.Hash{}
 	}
-	s.complete[commit], s.base = c.TreeHash, c.TreeHash
-	return true, nil
+	s.complete[commit], s.base = tree, tree
 }
 
 // completeness walks a tree beside another one that is known to be complete,

@@ -76,12 +76,6 @@ func TestDamagedMirrorHeals(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"leftovers of a crash": func(t *testing.T, dir string) {
-			if err := os.MkdirAll(dir+".new-1/objects", 0o700); err != nil {
-				t.Fatal(err)
-			}
-			remove(t, dir)
-		},
 	} {
 		for _, restarted := range []bool{false, true} {
 			t.Run(name+map[bool]string{true: " and restarted"}[restarted], func(t *testing.T) {
@@ -120,31 +114,6 @@ func remove(t *testing.T, paths ...string) {
 		if err := os.RemoveAll(path); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// What is kept outlives the rebuilding, as far as it can still be read.
-func TestHealingTakesOverWhatIsKept(t *testing.T) {
-	repo := gittest.NewRepo(t)
-	first := repo.Commit("main", "first", gittest.Files{"a": gittest.Text("1")})
-	m, dir := open(t, gitsync.Remote{URL: repo.URL()})
-	mustFetch(t, m, "main")
-	if err := m.Keep(first); err != nil {
-		t.Fatal(err)
-	}
-	repo.CommitOn("", "main", "rewritten", gittest.Files{"a": gittest.Text("2")})
-	repo.Git("gc", "--prune=now", "--quiet")
-	mustFetch(t, m, "main")
-
-	for _, m := range []*gitsync.Mirror{m, gitsync.Open(dir, gitsync.Remote{URL: repo.URL()})} {
-		truncate(t, 0, files(t, filepath.Join(dir, "refs/heads"), "main")...)
-		wantFile(t, mustFetch(t, m, "main"), "a", "2")
-		s, err := m.Snapshot(context.Background(), first)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantFile(t, s, "a", "1")
-		m.Close()
 	}
 }
 

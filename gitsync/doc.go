@@ -5,6 +5,7 @@
 // on it, and hands it out as a Snapshot: an fs.FS over the commit's tree, read
 // from the packs without a checkout. Diff compares two of them.
 //
-// A mirror is a cache. What a crash or a full disk has broken is noticed at
-// the next fetch, which builds the mirror anew beside the old one.
+// A mirror is a cache, but for the commits that Keep names: the remote may no
+// longer have them. What a crash has broken is noticed at the next fetch, which
+// builds the mirror anew beside the old one and takes them over.
 package gitsync

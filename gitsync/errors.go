@@ -5,7 +5,8 @@ import (
 	"errors"
 )
 
-// What can go wrong, for errors.Is. The error's text says where, and what to do.
+// What can go wrong, for errors.Is. The error's text says where; what to do is
+// in its Hint() string.
 var (
 	// ErrAuth: the remote refused the credentials, or asks for some.
 	ErrAuth = errors.New("authentication failed")
@@ -23,6 +24,9 @@ var (
 	ErrUnreachable = errors.New("remote unreachable")
 	// ErrDamaged: the mirror on disk cannot be read. The next fetch builds it anew.
 	ErrDamaged = errors.New("mirror damaged")
+	// ErrDiskFull: there is no room for the mirror. What was there before is
+	// unharmed, and the next fetch goes on from it.
+	ErrDiskFull = errors.New("no space left on this machine's disk")
 	// ErrTooLarge: a file or a pack is above the limit for it.
 	ErrTooLarge = errors.New("too large")
 	// ErrSymlink: a path leads through a symlink, which is never followed.
@@ -45,8 +49,12 @@ func Retryable(err error) bool {
 // that it tells of, whose own text may hold a password.
 type opError struct {
 	text  string
+	hint  string
 	kinds []error
 }
 
 func (e *opError) Error() string   { return e.text }
 func (e *opError) Unwrap() []error { return e.kinds }
+
+// Hint says what an operator can do, and where; empty where the text says all.
+func (e *opError) Hint() string { return e.hint }

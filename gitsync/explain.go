@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -25,6 +27,10 @@ func (r Remote) explain(ctx context.Context, l login, err error) error {
 		return err
 	}
 	err = peel(err)
+	if isFull(err) {
+		text := fmt.Sprintf("%s: %s: in %s", r.Address(), ErrDiskFull, folderOf(err))
+		return &opError{text: text, hint: fullHint, kinds: []error{ErrDiskFull}}
+	}
 	hint, kind := r.diagnose(l, err)
 	kinds := []error{kind}
 	switch cause := context.Cause(ctx); {
@@ -37,19 +43,19 @@ func (r Remote) explain(ctx context.Context, l login, err error) error {
 	if detail := oneLine(scrub(err.Error(), l.user, l.password)); detail != kinds[0].Error() {
 		text += ": " + detail
 	}
-	if hint != "" {
-		text += "; " + hint
-	}
-	return &opError{text: text, kinds: kinds}
+	return &opError{text: text, hint: hint, kinds: kinds}
 }
 
 // diagnose classifies an error of the transport and says what to do about it.
 func (r Remote) diagnose(l login, err error) (hint string, kind error) {
 	var status *githttp.Err
+	var key *hostKeyError
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed),
 		errors.Is(err, errSSHAuth):
 		return r.credentialHint(l), ErrAuth
+	case errors.As(err, &key):
+		return key.hint, ErrUntrusted
 	case errors.Is(err, errHostKey):
 		return "", ErrUntrusted
 	case isCertificate(err):
@@ -95,6 +101,8 @@ var (
 	errLocal    = errors.New("the fetch failed on this machine")
 )
 
+const fullHint = "free space there; the next push, delivery or poll fetches again"
+
 const serverHint = "see that the Git server answers this machine; the next delivery or poll tries again"
 
 func (r Remote) credentialHint(l login) string {
@@ -133,6 +141,24 @@ func isNetwork(err error) bool {
 		strings.Contains(err.Error(), io.ErrUnexpectedEOF.Error()) || // go-git does not always wrap
 		// The branch was moved between two rounds; the next try sees where to.
 		strings.Contains(err.Error(), "not our ref")
+}
+
+// isFull reports whether a disk or a quota was exhausted.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// folderOf names the folder that an error of the file system is about.
+func folderOf(err error) string {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return filepath.Dir(path.Path)
+	case errors.As(err, &link):
+		return filepath.Dir(link.New)
+	}
+	return "the mirror's folder"
 }
 
 // isLocal tells a failing disk or a missing file from a failing network.

@@ -59,7 +59,7 @@ func (m *Mirror) prepare(tip plumbing.Hash) (haves []plumbing.Hash, c condition,
 	}
 	// Only what is recorded was seen to be complete. Few haves are enough: the
 	// branches' tips, then what is kept.
-	for _, prefix := range []string{"refs/heads/", refKeep} {
+	for _, prefix := range []string{refHeads, refKeep} {
 		refs, err := s.refs(prefix)
 		if err != nil {
 			return nil, unusable, nil
@@ -147,11 +147,16 @@ func (r *round) build() error {
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old := m.opened(); old != nil {
-		m.salvage(s, old)
-	} else if old, err := readStore(m.dir); err == nil {
-		m.salvage(s, old)
-		old.close()
+	old := m.opened()
+	if old == nil {
+		if old, _ = readStore(m.dir); old != nil {
+			defer old.close()
+		}
+	}
+	if old != nil {
+		if err := m.salvage(s, old); err != nil {
+			return err
+		}
 	}
 	return m.replace(s)
 }
@@ -166,8 +171,13 @@ func (m *Mirror) record(r *round) error {
 	if err := m.store.setBranch(r.branch, r.tip, r.refs.References); err != nil {
 		return err
 	}
-	if len(m.store.objects.open) > m.limits.packs {
-		return m.compact()
+	if !m.crowded() {
+		return nil
+	}
+	// The commit is there. What a full disk prevents is tried again next time;
+	// damage is for the next fetch.
+	if err := m.compact(); errors.Is(err, ErrDamaged) {
+		m.damaged = true
 	}
 	return nil
 }

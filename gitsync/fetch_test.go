@@ -31,6 +31,15 @@ func mustFetch(t testing.TB, m *gitsync.Mirror, branch string) *gitsync.Snapshot
 	return s
 }
 
+// told is all that an operator is told of an error.
+func told(err error) string {
+	var own interface{ Hint() string }
+	if errors.As(err, &own) {
+		return err.Error() + "; " + own.Hint()
+	}
+	return fmt.Sprint(err)
+}
+
 // wantFile checks a file's content.
 func wantFile(t testing.TB, s *gitsync.Snapshot, path, want string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
 
@@ -31,57 +31,78 @@ func receivePack(dir string, r io.Reader, limit int64) (*incoming, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer f.Close()
 	in := &incoming{dir: dir, pack: f.Name()}
-	n, err := io.Copy(f, io.LimitReader(r, limit+1))
-	if err == nil && n > limit {
-		err = fmt.Errorf("%w: the server sends more than %d MiB", ErrTooLarge, limit>>20)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = in.makeIndex()
-	}
-	if err != nil {
+	if err := in.receive(f, r, limit); err != nil {
 		in.discard()
 		return nil, err
 	}
 	return in, nil
 }
 
-// makeIndex reads the pack once and writes its index beside it.
-func (in *incoming) makeIndex() error {
-	f, err := os.Open(in.pack)
-	if err != nil {
-		return err
+func (in *incoming) receive(f *os.File, r io.Reader, limit int64) error {
+	limited := &io.LimitedReader{R: r, N: limit + 1}
+	stream := &recorder{from: limited, to: f}
+	x, err := readPack(stream)
+	if err == nil {
+		_, err = io.Copy(io.Discard, stream) // until the server has said all
 	}
-	defer f.Close()
-	writer := new(idxfile.Writer)
-	parser, err := packfile.NewParser(packfile.NewScanner(f), writer)
-	if err != nil {
-		return err
-	}
-	in.checksum, err = parser.Parse()
-	if errors.Is(err, packfile.ErrEmptyPackfile) {
+	switch {
+	case limited.N == 0:
+		return fmt.Errorf("%w: the server sends more than %d MiB", ErrTooLarge, limit>>20)
+	case errors.Is(err, packfile.ErrEmptyPackfile) && errors.Is(stream.err, io.EOF), err == nil && x.count == 0:
 		in.discard()
 		return nil
-	}
-	if err != nil {
+	case err != nil && errors.Is(stream.err, io.EOF):
+		return fmt.Errorf("the server sent a pack that is cut off or damaged: %w: %w", err, io.ErrUnexpectedEOF)
+	case err != nil && stream.err != nil:
+		return stream.err
+	case err != nil:
 		return fmt.Errorf("the server sent a pack that cannot be read: %w", err)
 	}
-	index, err := writer.Index()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	in.checksum = x.checksum
+	if _, err := checkEnding(in.pack, in.checksum[:]); err != nil {
+		return fmt.Errorf("the server sent more than a pack: %w", err)
+	}
+	return in.writeIndex(f, x)
+}
+
+// A recorder writes what is read to a file, and remembers what ended that:
+// not everything in between wraps the errors that it gets.
+type recorder struct {
+	from io.Reader
+	to   io.Writer
+	err  error
+}
+
+func (c *recorder) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	if _, writeErr := c.to.Write(p[:n]); writeErr != nil {
+		err = writeErr
+	}
+	c.err = err
+	return n, err
+}
+
+// writeIndex writes the index beside the pack.
+func (in *incoming) writeIndex(pack *os.File, x *indexer) error {
+	f, err := os.CreateTemp(in.dir, incomingPrefix+"*.idx")
 	if err != nil {
 		return err
 	}
-	idx, err := os.CreateTemp(in.dir, incomingPrefix+"*.idx")
-	if err != nil {
-		return err
+	in.index = f.Name()
+	out := bufio.NewWriter(f)
+	err = x.resolve(pack, out)
+	if err == nil {
+		err = out.Flush()
 	}
-	in.index = idx.Name()
-	if _, err := idxfile.NewEncoder(idx).Encode(index); err != nil {
-		return errors.Join(err, idx.Close())
+	if err == nil {
+		err = f.Sync()
 	}
-	return errors.Join(idx.Sync(), idx.Close())
+	return errors.Join(err, f.Close())
 }
 
 // install gives pack and index their names; the index first, since a pack is
@@ -90,7 +111,7 @@ func (in *incoming) install() error {
 	if in.pack == "" {
 		return nil
 	}
-	base := filepath.Join(in.dir, "pack-"+in.checksum.String())
+	base := filepath.Join(in.dir, packPrefix+in.checksum.String())
 	err := os.Rename(in.index, base+".idx")
 	if err == nil {
 		err = os.Rename(in.pack, base+".pack")

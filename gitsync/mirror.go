@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -17,11 +19,12 @@ import (
 // talks to the remote, and while it waits for the network others can read.
 type Mirror struct {
 	dir    string
-	remote Remote
+	remote atomic.Pointer[Remote]
 	limits limits
 	web    webClient
 
 	network chan struct{} // holds one token: the right to talk to the remote
+	clean   bool          // nothing is left of an earlier process; for who has the token
 
 	mu      sync.Mutex // guards what follows and everything on disk
 	store   *store     // nil until it is needed
@@ -35,6 +38,7 @@ type limits struct {
 	pack   int64         // bytes that one fetch may bring
 	file   int64         // bytes of the largest file that is read
 	packs  int           // packs, one a fetch, that come together before the mirror is tidied up
+	spare  int64         // bytes of packs for which the mirror is not tidied up before
 	deepen int           // history that is asked for at first where all of it would come with its files
 }
 
@@ -52,11 +56,11 @@ func WithMaxPack(n int64) Option { return func(m *Mirror) { m.limits.pack = n } 
 // neither touches the disk nor talks to the remote.
 func Open(dir string, remote Remote, options ...Option) *Mirror {
 	m := &Mirror{
-		dir:     dir,
-		remote:  remote,
-		limits:  limits{stall: time.Minute, pack: 4 << 30, file: MaxFile, packs: 64, deepen: 100},
+		dir:     filepath.Clean(dir),
+		limits:  limits{stall: time.Minute, pack: 4 << 30, file: MaxFile, packs: 64, spare: 64 << 20, deepen: 100},
 		network: make(chan struct{}, 1),
 	}
+	m.SetRemote(remote)
 	for _, o := range options {
 		o(m)
 	}
@@ -131,43 +135,22 @@ func (m *Mirror) Snapshot(ctx context.Context, commit string) (*Snapshot, error)
 	return m.hand(h)
 }
 
-// Keep makes exactly these commits stay in the mirror, whatever becomes of
-// their branches. The others go when the mirror is tidied up, except for the
-// branches' tips and snapshots in use. Commits that it does not hold are ErrNotFound.
-func (m *Mirror) Keep(commits ...string) error {
-	hashes := make([]plumbing.Hash, 0, len(commits))
-	for _, c := range commits {
-		h, err := parseCommit(c)
-		if err != nil {
-			return err
-		}
-		hashes = append(hashes, h)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, h := range hashes {
-		held, err := m.holds(h)
-		if err != nil {
-			return err
-		}
-		if !held {
-			return fmt.Errorf("keep: %w: %s", ErrNotFound, h)
-		}
-	}
-	if len(hashes) == 0 && m.opened() == nil {
-		return nil
-	}
-	return m.store.setKept(hashes)
-}
-
 // enter takes the right to talk to the remote and change the mirror.
 func (m *Mirror) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case m.network <- struct{}{}:
-		return func() { <-m.network }, nil
+		leave = func() { <-m.network }
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: wait for another fetch: %w", m.remote.Address(), context.Cause(ctx))
+		return nil, fmt.Errorf("%s: wait for another fetch: %w", m.remote.Load().Address(), context.Cause(ctx))
 	}
+	if !m.clean {
+		if err := m.cleanUp(); err != nil {
+			leave()
+			return nil, fmt.Errorf("remove what a killed process has left of %s: %w", m.dir, err)
+		}
+		m.clean = true
+	}
+	return leave, nil
 }
 
 // opened returns the store, opened where it was not; nil where there is none

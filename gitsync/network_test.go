@@ -132,13 +132,8 @@ func TestSilentServerDoesNotBlockReaders(t *testing.T) {
 }
 
 func TestPackAboveTheLimit(t *testing.T) {
-	noise := make([]byte, 0, 4<<20)
-	for seed := uint32(1); len(noise) < cap(noise); {
-		seed = seed*1664525 + 1013904223
-		noise = append(noise, byte(seed>>24), byte(seed>>16))
-	}
 	repo := gittest.NewRepo(t)
-	repo.Commit("main", "first", gittest.Files{"a": gittest.Text(string(noise))})
+	repo.Commit("main", "first", gittest.Files{"a": gittest.Text(noise(4<<20, 1))})
 	for name, remote := range remotes {
 		t.Run(name, func(t *testing.T) {
 			m, dir := open(t, remote(t, repo), gitsync.WithMaxPack(1<<20))

@@ -1,17 +1,18 @@
 package gitsync
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// refKeep is where the commits are named that must stay, whatever the branches do.
-const refKeep = "refs/deployer/keep/"
+// refHeads is where the branches are that were fetched.
+const refHeads = "refs/heads/"
 
 // branch returns the commit that a branch was at when it was last fetched.
 func (s *store) branch(name string) (plumbing.Hash, error) {
@@ -25,20 +26,38 @@ func (s *store) branch(name string) (plumbing.Hash, error) {
 // setBranch records a branch's tip. Branches that the remote no longer has
 // are forgotten first, since their names can be in the way of new ones.
 func (s *store) setBranch(name string, tip plumbing.Hash, remote map[string]plumbing.Hash) error {
-	known, err := s.refs("refs/heads/")
+	known, err := s.refs(refHeads)
 	if err != nil {
 		return err
 	}
 	for _, ref := range known {
 		if _, ok := remote[ref.Name().String()]; !ok {
-			if err := s.meta.RemoveReference(ref.Name()); err != nil {
+			if err := s.removeRef(ref.Name()); err != nil {
 				return err
 			}
 		} else if ref.Name().Short() == name && ref.Hash() == tip {
 			return nil
 		}
 	}
-	return s.meta.SetReference(plumbing.NewHashReference(plumbing.NewBranchReferenceName(name), tip))
+	return s.setRef(plumbing.NewBranchReferenceName(name), tip)
+}
+
+func (s *store) setRef(name plumbing.ReferenceName, h plumbing.Hash) error {
+	return s.writeFile(name.String(), h.String()+"\n")
+}
+
+// removeRef removes a reference, and the folders of its name that are empty then.
+func (s *store) removeRef(name plumbing.ReferenceName) error {
+	path := filepath.Join(s.dir, filepath.FromSlash(name.String()))
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for n := strings.Count(name.String(), "/"); n > 2; n-- {
+		if path = filepath.Dir(path); os.Remove(path) != nil {
+			break
+		}
+	}
+	return nil
 }
 
 // refs lists the references below a prefix.
@@ -55,45 +74,4 @@ func (s *store) refs(prefix string) ([]*plumbing.Reference, error) {
 		return nil
 	})
 	return refs, err
-}
-
-// setKept keeps exactly these commits.
-func (s *store) setKept(commits []plumbing.Hash) error {
-	known, err := s.refs(refKeep)
-	if err != nil {
-		return err
-	}
-	for _, ref := range known {
-		if !slices.Contains(commits, ref.Hash()) {
-			if err := s.meta.RemoveReference(ref.Name()); err != nil {
-				return err
-			}
-		}
-	}
-	for _, c := range commits {
-		name := plumbing.ReferenceName(refKeep + c.String())
-		if _, err := s.meta.Reference(name); err == nil {
-			continue
-		}
-		if err := s.meta.SetReference(plumbing.NewHashReference(name, c)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keptIn lists the commits that a mirror keeps. It needs their names only, so
-// that a mirror whose references are empty still tells them.
-func keptIn(dir string) []plumbing.Hash {
-	entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(refKeep)))
-	if err != nil {
-		return nil
-	}
-	var kept []plumbing.Hash
-	for _, e := range entries {
-		if plumbing.IsHash(e.Name()) {
-			kept = append(kept, plumbing.NewHash(e.Name()))
-		}
-	}
-	return kept
 }

@@ -33,7 +33,7 @@ func TestCredentials(t *testing.T) {
 	refused := func(m *gitsync.Mirror, says string) {
 		t.Helper()
 		_, err := m.Fetch(context.Background(), "main")
-		if !errors.Is(err, gitsync.ErrAuth) || gitsync.Retryable(err) || !strings.Contains(err.Error(), says) {
+		if !errors.Is(err, gitsync.ErrAuth) || gitsync.Retryable(err) || !strings.Contains(told(err), says) {
 			t.Errorf("got %v, want ErrAuth that says %q", err, says)
 		}
 	}
@@ -89,8 +89,8 @@ func TestCredentialsAreInNoError(t *testing.T) {
 			}
 			for e := err; e != nil; e = errors.Unwrap(e) {
 				for _, secret := range []string{password, "s3cr3t", url.QueryEscape(password)} {
-					if strings.Contains(e.Error(), secret) {
-						t.Errorf("%s: %q is in the error: %s", base, secret, e)
+					if strings.Contains(told(e), secret) {
+						t.Errorf("%s: %q is in the error: %s", base, secret, told(e))
 					}
 				}
 			}
@@ -122,7 +122,7 @@ func TestCAFile(t *testing.T) {
 	server := gittest.ServeTLS(t, repo)
 	m, _ := open(t, gitsync.Remote{URL: server.URL})
 	_, err := m.Fetch(context.Background(), "main")
-	if !errors.Is(err, gitsync.ErrUntrusted) || gitsync.Retryable(err) || !strings.Contains(err.Error(), "ca_file") {
+	if !errors.Is(err, gitsync.ErrUntrusted) || gitsync.Retryable(err) || !strings.Contains(told(err), "ca_file") {
 		t.Errorf("without the CA: %v, want ErrUntrusted", err)
 	}
 	m, _ = open(t, gitsync.Remote{URL: server.URL, CAFile: server.CA(t)})
@@ -160,7 +160,7 @@ func TestLocalRepositoryOfAnotherUser(t *testing.T) {
 		t.Setenv(name, os.DevNull)
 	}
 	m, _ := open(t, gitsync.Remote{URL: repo.URL()})
-	if _, err := m.Fetch(context.Background(), "main"); !errors.Is(err, gitsync.ErrAuth) || !strings.Contains(err.Error(), "safe.directory "+repo.Dir) {
+	if _, err := m.Fetch(context.Background(), "main"); !errors.Is(err, gitsync.ErrAuth) || !strings.Contains(told(err), "safe.directory "+repo.Dir) {
 		t.Errorf("got %v, want what to do", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 // again at each fetch, and decides by itself what it offers.
 type round struct {
 	m       *Mirror
+	remote  Remote // the same for the whole conversation
 	ctx     context.Context
 	dog     *watchdog
 	login   login
@@ -34,7 +35,7 @@ func (m *Mirror) connect(ctx context.Context, branch string) (*round, error) {
 	if err := validBranch(branch); err != nil {
 		return nil, err
 	}
-	r := &round{m: m, branch: branch}
+	r := &round{m: m, remote: *m.remote.Load(), branch: branch}
 	r.ctx, r.dog = watch(ctx, m.limits.stall)
 	if err := r.open(); err != nil {
 		err = r.explain(err)
@@ -46,18 +47,18 @@ func (m *Mirror) connect(ctx context.Context, branch string) (*round, error) {
 
 // open starts a session and reads the list of branches.
 func (r *round) open() (err error) {
-	if r.login, err = r.m.remote.login(); err != nil {
+	if r.login, err = r.remote.login(); err != nil {
 		return err
 	}
 	r.dog.feed()
 	defer r.dog.rest()
 	switch r.login.endpoint.Protocol {
 	case "ssh":
-		r.session, err = newSSHSession(r.ctx, r.m.remote, r.login)
+		r.session, err = newSSHSession(r.ctx, r.remote, r.login)
 	case "file":
 		r.session, err = localSession(r.login)
 	default:
-		r.session, err = r.m.web.session(r.m.remote, r.login)
+		r.session, err = r.m.web.session(r.remote, r.login)
 	}
 	if err != nil {
 		r.session = nil
@@ -68,9 +69,9 @@ func (r *round) open() (err error) {
 	}
 	r.used = false
 	var ok bool
-	if r.tip, ok = r.refs.References["refs/heads/"+r.branch]; !ok {
-		text := fmt.Sprintf("%s has no branch %q", r.m.remote.Address(), r.branch)
-		return &opError{text: text, kinds: []error{ErrBranchNotFound}}
+	if r.tip, ok = r.refs.References[refHeads+r.branch]; !ok {
+		text := fmt.Sprintf("%s has no branch %q", r.remote.Address(), r.branch)
+		return &opError{text: text, hint: "push it, or correct the stack's branch", kinds: []error{ErrBranchNotFound}}
 	}
 	return nil
 }
@@ -83,7 +84,7 @@ func (r *round) close() {
 	r.dog.stop()
 }
 
-func (r *round) explain(err error) error { return r.m.remote.explain(r.ctx, r.login, err) }
+func (r *round) explain(err error) error { return r.remote.explain(r.ctx, r.login, err) }
 
 // A demand is what a pack is asked for.
 type demand struct {
@@ -181,6 +182,10 @@ type fedReader struct {
 
 func (f *fedReader) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
-	f.dog.feed()
+	if err != nil {
+		f.dog.rest() // what follows is this machine's work
+	} else {
+		f.dog.feed()
+	}
 	return n, err
 }

@@ -97,6 +97,11 @@ func sshConfig(r Remote, l login) (*ssh.ClientConfig, string, error) {
 	}, address, nil
 }
 
+// A hostKeyError says which host is not trusted.
+type hostKeyError struct{ text, hint string }
+
+func (e *hostKeyError) Error() string { return errHostKey.Error() + ": " + e.text }
+
 // explainHostKey tells a changed host key from an unknown host.
 func explainHostKey(check ssh.HostKeyCallback, file string) ssh.HostKeyCallback {
 	return func(host string, addr net.Addr, key ssh.PublicKey) error {
@@ -106,11 +111,15 @@ func explainHostKey(check ssh.HostKeyCallback, file string) ssh.HostKeyCallback 
 		case err == nil:
 			return nil
 		case errors.As(err, &mismatch) && len(mismatch.Want) > 0:
-			return fmt.Errorf("%w: the host key of %s has changed to %s, which is not the one in %s; somebody may be in between: ask the server's owner before you replace it",
-				errHostKey, host, fp, file)
+			return &hostKeyError{
+				text: fmt.Sprintf("the host key of %s has changed to %s, which is not the one in %s", host, fp, file),
+				hint: "somebody may be in between: ask the server's owner before you replace it",
+			}
 		case errors.As(err, &mismatch):
-			return fmt.Errorf("%w: %s is not in %s; check that %s is its key, then add it with ssh-keyscan",
-				errHostKey, host, file, fp)
+			return &hostKeyError{
+				text: fmt.Sprintf("%s is not in %s", host, file),
+				hint: fmt.Sprintf("check that %s is its key, then add it with ssh-keyscan", fp),
+			}
 		default:
 			return fmt.Errorf("%w: %w", errHostKey, err)
 		}

@@ -1,15 +1,15 @@
 package gitsync
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
@@ -23,10 +23,19 @@ type store struct {
 	base     plumbing.Hash                   // the tree that was last found complete
 }
 
-// createStore makes an empty repository.
+// createStore makes an empty repository. On a full disk go-git's own Init
+// leaves files empty and says nothing.
 func createStore(dir string) (*store, error) {
-	meta := filesystem.NewStorage(osfs.New(dir), nil)
-	if _, err := git.Init(meta, nil); err != nil {
+	s := &store{dir: dir}
+	for _, folder := range []string{s.packDir(), filepath.Join(dir, "refs")} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	err := errors.Join(
+		s.writeFile("HEAD", "ref: refs/heads/main\n"),
+		s.writeFile("config", "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"))
+	if err != nil {
 		return nil, err
 	}
 	return openStore(dir)
@@ -36,43 +45,42 @@ func createStore(dir string) (*store, error) {
 // where it is not sound.
 func openStore(dir string) (*store, error) {
 	s, err := readStore(dir)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.check()
 	}
-	if err := s.check(); err != nil {
-		s.close()
-		return nil, err
+	if err != nil && s != nil {
+		s.objects.close()
 	}
-	leftovers, _ := filepath.Glob(filepath.Join(s.packDir(), incomingPrefix+"*"))
-	for _, path := range leftovers {
-		_ = os.Remove(path)
-	}
-	return s, nil
+	return s, err
 }
 
-// readStore opens a repository whose objects can be read, if nothing else.
+// readStore opens a repository, whatever state its references are in. With
+// ErrDamaged it returns what can still be read.
 func readStore(dir string) (*store, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, err
 	}
 	s := &store{dir: dir, meta: filesystem.NewStorage(osfs.New(dir), nil)}
-	return s, s.load(cache.NewObjectLRU(cacheSize))
+	var err error
+	if s.objects, err = openPacks(s.packDir()); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return s, nil
 }
 
 func (s *store) packDir() string { return filepath.Join(s.dir, "objects", "pack") }
 
 func (s *store) close() { s.objects.close() }
 
-// load opens the packs that are there now.
-func (s *store) load(objects cache.Object) error {
-	opened, err := openPacks(s.packDir(), objects)
+// refresh takes up the packs that are there now.
+func (s *store) refresh() error {
+	lost, err := s.objects.refresh()
+	if lost || err != nil {
+		s.complete, s.base = nil, plumbing.ZeroHash
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if s.objects != nil {
-		s.objects.close()
-	}
-	s.objects = opened
 	return nil
 }
 
@@ -84,15 +92,8 @@ func (s *store) check() error {
 			return fmt.Errorf("%w: %s is gone or empty", ErrDamaged, name)
 		}
 	}
-	state, err := packState(s.packDir())
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if state != s.objects.state {
-		s.complete = nil
-		if err := s.load(s.objects.cache); err != nil {
-			return err
-		}
+	if err := s.refresh(); err != nil {
+		return err
 	}
 	refs, err := s.meta.IterReferences()
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *store) add(in *incoming) error {
 	if err := in.install(); err != nil {
 		return err
 	}
-	return s.load(s.objects.cache)
+	return s.refresh()
 }
 
 func (s *store) commit(h plumbing.Hash) (*object.Commit, error) {
@@ -136,5 +137,37 @@ func (s *store) addShallow(commits []plumbing.Hash) error {
 	if len(known) == before {
 		return nil
 	}
-	return s.meta.SetShallow(known)
+	return s.setShallow(known)
+}
+
+func (s *store) setShallow(commits []plumbing.Hash) error {
+	var lines strings.Builder
+	for _, c := range commits {
+		fmt.Fprintln(&lines, c)
+	}
+	return s.writeFile("shallow", lines.String())
+}
+
+// writeFile gives a file of the repository its content in one step: after a
+// crash or on a full disk it has the old one, where go-git would leave it empty.
+func (s *store) writeFile(name, content string) error {
+	path := filepath.Join(s.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(s.packDir(), incomingPrefix+"*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }

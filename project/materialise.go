@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // A MissingContentError says that a mount's content is neither on the host nor
@@ -24,11 +25,25 @@ func (e *MissingContentError) Error() string {
 
 func (e *MissingContentError) Unwrap() error { return e.Err }
 
+// A FullDiskError says that there is no room for what a service mounts.
+type FullDiskError struct {
+	Folder string
+	Err    error
+}
+
+func (e *FullDiskError) Error() string { return "no space left on the disk of " + e.Folder }
+func (e *FullDiskError) Unwrap() error { return e.Err }
+
+// Hint says what an operator can do.
+func (e *FullDiskError) Hint() string {
+	return "free space there and deploy again; what containers mount is unharmed"
+}
+
 // Materialise provides the content of mounts on this host. Content that is
 // there already is left alone, so that a repetition costs a stat per mount; new
 // content appears at once or not at all, on disk before it has its name.
 // Where the tree is a Recipe and content is missing, the error is a
-// *MissingContentError. Concurrent calls may share roots.
+// *MissingContentError. Concurrent calls may share roots, also with Collect.
 func Materialise(tree Tree, mounts []Mount) error {
 	named := map[string]bool{} // folders that have got a new name in them
 	for _, m := range mounts {
@@ -36,6 +51,9 @@ func Materialise(tree Tree, mounts []Mount) error {
 			var missing *MissingContentError
 			if errors.As(err, &missing) {
 				return err
+			}
+			if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+				err = &FullDiskError{Folder: filepath.Dir(m.place()), Err: err}
 			}
 			return fmt.Errorf("mount at %s for service %s: %w", m.Target, m.Service, err)
 		}
@@ -52,9 +70,7 @@ func materialise(tree Tree, m Mount, named map[string]bool) error {
 	if m.Kind == MountHost {
 		return nil
 	}
-	if _, err := os.Lstat(m.Host); err == nil {
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if there, err := claimed.claim(m); there || err != nil {
 		return err
 	}
 	switch {
@@ -87,15 +103,11 @@ func materialiseTracked(tree Tree, m Mount) error {
 
 // install makes what write writes appear at host in one step.
 func install(host string, folderMode fs.FileMode, write func(tmp string) error) error {
-	folder := filepath.Dir(host)
-	if err := os.MkdirAll(folder, folderMode); err != nil {
-		return err
-	}
-	scratch, err := os.MkdirTemp(folder, scratchPrefix)
+	scratch, err := claimed.begin(filepath.Dir(host), folderMode)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = removeAll(scratch) }()
+	defer claimed.end(scratch)
 	tmp := filepath.Join(scratch, filepath.Base(host))
 	if err := write(tmp); err != nil {
 		return err
@@ -106,9 +118,6 @@ func install(host string, folderMode fs.FileMode, write func(tmp string) error) 
 	}
 	return err
 }
-
-// scratchPrefix begins the names of folders in which content is being written.
-const scratchPrefix = ".writing-"
 
 func writeSecret(tmp string, m Mount) error {
 	mode := m.Mode

@@ -16,9 +16,16 @@ func world(t *testing.T, files map[string]string, vars ...string) (Source, *Proj
 	dir := t.TempDir()
 	t.Cleanup(func() { _ = removeAll(dir) }) // read-only folders, where the tests are not run as root
 	src := source(files, vars...)
-	src.Roots = Roots{Objects: filepath.Join(dir, "objects"), Copies: filepath.Join(dir, "copies"), Data: filepath.Join(dir, "data"), Secrets: filepath.Join(dir, "secrets")}
+	src.Roots = rootsIn(dir)
 	p := mustLoad(t, src)
 	return src, p
+}
+
+func rootsIn(dir string) Roots {
+	return Roots{
+		Objects: filepath.Join(dir, "objects"), Copies: filepath.Join(dir, "copies"),
+		Data: filepath.Join(dir, "data"), Secrets: filepath.Join(dir, "secrets"),
+	}
 }
 
 func at(t *testing.T, p *Project, target string) Mount {
@@ -152,54 +159,6 @@ func TestWrittenCopiesAreFound(t *testing.T) {
 	got, err := WrittenCopies(p.Mounts)
 	if err != nil || len(got) != 2 || got[0].Target != "/file" || got[1].Target != "/folder" {
 		t.Errorf("written %+v, %v", got, err)
-	}
-}
-
-func TestCollectRemovesWhatNothingUses(t *testing.T) {
-	files := map[string]string{
-		"compose.yaml": compose(`volumes: ["./a:/a:ro", "./w:/w", "./d:/d:ro", "./data:/data"]`, "secrets: [s]") + "secrets: {s: {environment: S}}\n",
-		"a":            "1", "w": "1", "d/sub/x": "1",
-	}
-	src, old := world(t, files, "S=1")
-	if err := Materialise(src.Tree, old.Mounts); err != nil {
-		t.Fatal(err)
-	}
-	files["a"], files["w"] = "2", "2"
-	src.Tree, src.Env = tree(files), env("S=2")
-	next := mustLoad(t, src)
-	if err := Materialise(src.Tree, next.Mounts); err != nil {
-		t.Fatal(err)
-	}
-	stale := filepath.Join(filepath.Dir(at(t, next, "/a").Host), scratchPrefix+"1")
-	if err := os.MkdirAll(stale, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	removed, err := Collect(src.Roots, next.Mounts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range next.Mounts {
-		if _, err := os.Stat(m.Host); err != nil {
-			t.Errorf("in use, and gone: %v", err)
-		}
-	}
-	gone := []string{filepath.Dir(at(t, old, "/a").Host), filepath.Dir(at(t, old, "/w").Host), at(t, old, "/run/secrets/s").Host, stale}
-	for _, p := range gone {
-		if _, err := os.Lstat(p); err == nil {
-			t.Errorf("%s is still there", p)
-		}
-	}
-	if len(removed) != len(gone) {
-		t.Errorf("removed %v", removed)
-	}
-	if removed, err = Collect(src.Roots, nil); err != nil || len(removed) != 4 {
-		t.Errorf("then removed %v, %v", removed, err)
-	}
-	if _, err := os.Stat(at(t, next, "/data").Host); err != nil {
-		t.Errorf("data is gone: %v", err)
-	}
-	if _, err := Collect(Roots{}, nil); err != nil {
-		t.Errorf("without roots: %v", err)
 	}
 }
 

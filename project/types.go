@@ -120,19 +120,20 @@ type Container struct {
 	ImageID  string
 	Hash     string // compose's config hash, from its label
 	State    string // created, running, restarting, paused, exited, dead
-	Health   string // starting, healthy, unhealthy; empty without a health check
+	Health   string // starting, healthy (as the Engine or the apply found it), unhealthy; empty without a health check
 	ExitCode int
 	Restarts int
 	Created  time.Time
 	Labels   map[string]string
 }
 
-// LivesOn reports whether the container does what its state can do: it runs,
-// healthy where that is known, or it is a one-shot that ended well.
+// LivesOn reports whether the container does what its state can do: it runs
+// and is not known to be unhealthy, or it is a one-shot that ended well. One
+// that the Engine has not looked at yet, as after a reboot, lives.
 func (c Container) LivesOn() bool {
 	switch c.State {
 	case "running":
-		return c.Health == "" || c.Health == "healthy"
+		return c.Health != "unhealthy"
 	case "exited":
 		return c.ExitCode == 0
 	}
