@@ -1,16 +1,21 @@
 package bench
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
-	"crypto/sha256"
+	"github.com/google/uuid"
 
 	"deployer/pipeline"
 	"deployer/server"
@@ -19,24 +24,58 @@ import (
 
 const token = "bench"
 
-// BenchmarkRunsPage asks the API for the newest 50 runs of one stack, out of a
-// million runs and out of a thousand.
+// BenchmarkRunsPage asks the API for pages of 50 runs, out of a million runs
+// and, as the floor, out of a thousand. The rare ones match one run each, in
+// the middle of the history.
 func BenchmarkRunsPage(b *testing.B) {
 	few, bytesFew := history(b, 1_000)
-	many, bytesMany := history(b, million(b))
-	var floor, ours []time.Duration
-	for b.Loop() {
-		floor = append(floor, timed(func() { page(b, few) }))
-		ours = append(ours, timed(func() { page(b, many) }))
+	many, bytesMany := history(b, million())
+	for _, row := range []struct {
+		name  string
+		query func(runs int) url.Values
+	}{
+		{"newest", func(int) url.Values { return url.Values{"stack": {"stack-7"}} }},
+		{"second", func(int) url.Values { return url.Values{"stack": {"stack-7"}, "before": {"second"}} }},
+		{"all", func(int) url.Values { return url.Values{} }},
+		{"rare-status", func(int) url.Values { return url.Values{"status": {"failed"}} }},
+		{"rare-actor", func(int) url.Values { return url.Values{"actor": {"grace"}} }},
+		{"rare-commit", func(runs int) url.Values { return url.Values{"commit": {commitOf(runs / 2)[:10]}} }},
+		{"rare-both", func(int) url.Values {
+			return url.Values{"status": {"failed"}, "actor": {"grace"}, "stack": {"stack-0"}}
+		}},
+		{"until", func(runs int) url.Values { return url.Values{"until": {createdAt(runs / 2).Format(time.RFC3339)}} }},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			var floor, ours []time.Duration
+			queryFew, queryMany := row.query(1_000), row.query(million())
+			if queryFew.Has("before") {
+				turn(b, few, queryFew)
+				turn(b, many, queryMany)
+			}
+			for b.Loop() {
+				floor = append(floor, timed(func() { page(b, few, queryFew) }))
+				ours = append(ours, timed(func() { page(b, many, queryMany) }))
+			}
+			report(b, ours, floor)
+			b.ReportMetric(float64(bytesMany-bytesFew)/float64(million()-1000), "B/run")
+		})
 	}
-	report(b, ours, floor)
-	b.ReportMetric(float64(bytesMany-bytesFew)/float64(million(b)-1000), "B/run")
 }
 
-// million is how many runs the long history has.
-func million(b *testing.B) int {
+// turn makes a query one for the second page of itself.
+func turn(b *testing.B, h http.Handler, q url.Values) {
+	b.Helper()
+	q.Del("before")
+	var first struct{ Next string }
+	if err := json.Unmarshal(page(b, h, q), &first); err != nil {
+		b.Fatal(err)
+	}
+	q.Set("before", first.Next)
+}
+
+// million is how many runs the long history has; a tenth of that with -short.
+func million() int {
 	if testing.Short() {
-		b.Log("short: 100,000 runs instead of a million")
 		return 100_000
 	}
 	return 1_000_000
@@ -54,7 +93,11 @@ func history(b *testing.B, runs int) (http.Handler, int64) {
 	for written := 0; written < runs; {
 		err := store.Update(func(tx *state.Tx) error {
 			for range min(1000, runs-written) {
-				if err := tx.PutRun(typicalRun(written)); err != nil {
+				run := typicalRun(written)
+				if written == runs/2 {
+					run.Status, run.Trigger.Actor = state.RunFailed, "grace"
+				}
+				if err := tx.PutRun(run); err != nil {
 					return err
 				}
 				written++
@@ -80,34 +123,46 @@ func history(b *testing.B, runs int) (http.Handler, int64) {
 	return s.Handler(), info.Size()
 }
 
+// commitOf is the commit of the n-th run.
+func commitOf(n int) string { return fmt.Sprintf("%x", sha1.Sum(strconv.AppendInt(nil, int64(n), 10))) }
+
+// createdAt is the time of the n-th run.
+func createdAt(n int) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, 0, 123456789, time.UTC).Add(time.Duration(n) * time.Minute)
+}
+
 // typicalRun has the stages, steps and evidence of a deploy of two services.
 func typicalRun(n int) *state.Run {
-	at := time.Now().UTC()
+	at := createdAt(n)
 	run := &state.Run{
 		ID: state.NewRunID(), Stack: fmt.Sprintf("stack-%d", n%20), Kind: state.KindDeploy,
-		Trigger: state.Trigger{Kind: state.TriggerWebhook, Actor: "ada", Delivery: fmt.Sprintf("%032d", n)},
-		Commit:  fmt.Sprintf("%040x", n), Subject: "Raise the limit of connections", Author: "Ada",
-		Release: fmt.Sprintf("%032x", n), Status: state.RunSucceeded, CreatedAt: at, StartedAt: &at, FinishedAt: &at,
+		Trigger: state.Trigger{Kind: state.TriggerWebhook, Actor: "ada", Delivery: uuid.NewString()},
+		Commit:  commitOf(n), Subject: "Raise the limit of connections", Author: "Ada",
+		Release: commitOf(-n)[:32], Status: state.RunSucceeded, CreatedAt: at, StartedAt: &at, FinishedAt: &at,
 		Changes: &state.Changes{Services: []state.ServiceChange{{Name: "web", Action: state.ActionRecreate, Why: "image"}, {Name: "db", Action: state.ActionKeep}}},
 	}
 	for _, name := range []state.StageName{state.StageFetch, state.StageDecrypt, state.StagePreflight, state.StageDeploy, state.StageVerify} {
-		stage := state.StageResult{Name: name, Status: state.StagePassed, StartedAt: &at, FinishedAt: &at}
+		began, ended := at.Add(time.Duration(n%997)*time.Millisecond), at.Add(time.Duration(n%7919)*time.Millisecond)
+		stage := state.StageResult{Name: name, Status: state.StagePassed, StartedAt: &began, FinishedAt: &ended}
 		for i := range 3 {
-			stage.Steps = append(stage.Steps, state.Step{Name: fmt.Sprintf("step %d", i), Status: state.StepPassed, Message: "GET https://app.example.com/ answered 200 in 12 ms", DurationMS: 12})
+			stage.Steps = append(stage.Steps, state.Step{Name: fmt.Sprintf("step %d", i), Status: state.StepPassed, DurationMS: int64((n + i) % 89),
+				Message: fmt.Sprintf("GET https://app-%d.example.com/ answered 200 in %d ms", n%20, (n+i)%89)})
 		}
 		run.Stages = append(run.Stages, stage)
 	}
 	return run
 }
 
-func page(b *testing.B, h http.Handler) {
-	req := httptest.NewRequest(http.MethodGet, "/api/v1/runs?stack=stack-7&limit=50", nil)
+func page(b *testing.B, h http.Handler, q url.Values) []byte {
+	q.Set("limit", "50")
+	req := httptest.NewRequest(http.MethodGet, "/api/v1/runs?"+q.Encode(), nil)
 	req.Header.Set("Authorization", "Bearer "+token)
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, req)
 	if rec.Code != http.StatusOK {
 		b.Fatalf("%d %s", rec.Code, rec.Body)
 	}
+	return rec.Body.Bytes()
 }
 
 func timed(work func()) time.Duration {

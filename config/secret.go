@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,12 +26,21 @@ type Secret struct {
 	// A pointer, because fmt looks into fields that are not exported without
 	// asking for String: it then prints the address.
 	plain *string
-	given bool // some form is in the file, though it may not have loaded
+	file  string // where it stands; empty for the other forms
+	given bool   // some form is in the file, though it may not have loaded
 }
 
-func newSecret(plain string) Secret { return Secret{plain: &plain, given: true} }
+// Read returns the secret as it is now: one that was given by a file is read
+// from there again, so that it can be replaced while the server runs.
+func (s Secret) Read() (string, error) {
+	if s.file == "" {
+		return s.Reveal(), nil
+	}
+	return readSecret(s.file)
+}
 
-// Reveal returns the secret, to be handed to what needs it and kept nowhere.
+// Reveal returns the secret as it was loaded, to be handed to what needs it
+// and kept nowhere.
 func (s Secret) Reveal() string {
 	if s.plain == nil {
 		return ""
@@ -57,7 +67,7 @@ func (s *Secret) decodeForm(d *document, form string, n ast.Node, path string) {
 	}
 	s.given = true
 	if text, ok := d.scalar(n, path); ok {
-		*s = newSecret(d.secret(form, text, path))
+		*s = d.secret(form, text, path)
 	}
 }
 
@@ -79,7 +89,7 @@ func (l *SecretList) decodeForm(d *document, form string, n ast.Node, path strin
 
 func (l *SecretList) add(d *document, form string, n ast.Node, path string) {
 	if text, ok := d.scalar(n, path); ok {
-		*l = append(*l, newSecret(d.secret(form, text, path)))
+		*l = append(*l, d.secret(form, text, path))
 	}
 }
 
@@ -87,48 +97,60 @@ func (l *SecretList) add(d *document, form string, n ast.Node, path string) {
 const maxSecret = 64 << 10
 
 // secret loads one secret and notes a problem where it cannot, or where it is empty.
-func (d *document) secret(form, text, path string) string {
+func (d *document) secret(form, text, path string) Secret {
+	s := Secret{given: true}
 	switch form {
 	case formFile:
-		return d.secretFile(text, path)
+		s.file = d.resolve(text)
+		text = d.secretFile(s.file, path)
 	case formEnv:
-		value, ok := os.LookupEnv(text)
-		if !ok || value == "" {
-			d.fail(path, "set it in the unit or container that starts deployer", "environment variable %s is not set or is empty", text)
+		name := text
+		if text = os.Getenv(name); text == "" {
+			d.fail(path, "set it in the unit or container that starts deployer", "environment variable %s is not set or is empty", name)
 		}
-		return value
+	default:
+		d.inline = append(d.inline, path)
+		if text == "" {
+			d.fail(path, "write the secret, or give it by _file or _env", "this secret is empty")
+		}
 	}
-	d.inline = append(d.inline, path)
-	if text == "" {
-		d.fail(path, "write the secret, or give it by _file or _env", "this secret is empty")
+	s.plain = &text
+	return s
+}
+
+func (d *document) secretFile(name, path string) string {
+	if !d.privateFile(name, path) {
+		return ""
+	}
+	text, err := readSecret(name)
+	switch {
+	case errors.Is(err, errEmpty):
+		d.fail(path, "write the secret into it", "%v", err)
+	case err != nil:
+		d.fail(path, "", "%v", err)
 	}
 	return text
 }
 
-// secretFile reads a secret from a file, without the line break that editors
+var errEmpty = errors.New("is empty")
+
+// readSecret reads a secret from a file, without the line break that editors
 // leave at its end.
-func (d *document) secretFile(name, path string) string {
-	name = d.resolve(name)
-	if !d.privateFile(name, path) {
-		return ""
-	}
+func readSecret(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		d.fail(path, "", "%v", err)
-		return ""
+		return "", err
 	}
 	defer func() { _ = f.Close() }()
 	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	content = bytes.TrimRight(content, "\r\n")
 	switch {
 	case err != nil:
-		d.fail(path, "", "%v", err)
+		return "", err
 	case len(content) > maxSecret:
-		d.fail(path, "", "%s is larger than %d bytes: this is not a secret", name, maxSecret)
+		return "", fmt.Errorf("%s is larger than %d bytes: this is not a secret", name, maxSecret)
 	case len(bytes.TrimSpace(content)) == 0:
-		d.fail(path, "write the secret into it", "%s is empty", name)
-	default:
-		return string(content)
+		return "", fmt.Errorf("%s %w", name, errEmpty)
 	}
-	return ""
+	return string(content), nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,7 +20,8 @@ func TestSecretsReadRedactedHoweverTheyArePrinted(t *testing.T) {
 		hidden   Secret
 		pointer  *Secret
 	}
-	s := newSecret("hunter22")
+	plain := "hunter22"
+	s := Secret{plain: &plain, file: "/etc/deployer/password", given: true}
 	h := holder{Password: s, Several: SecretList{s}, hidden: s, pointer: &s}
 
 	var out []string
@@ -45,5 +48,28 @@ func TestSecretsReadRedactedHoweverTheyArePrinted(t *testing.T) {
 	}
 	if s.Reveal() != "hunter22" {
 		t.Error("Reveal does not give the secret")
+	}
+}
+
+func TestASecretInAFileIsReadAsItIsNow(t *testing.T) {
+	path := server(t, []byte("registries: {registry.example.com: {username: u, password_file: secret}}\n"))
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := c.Registries["registry.example.com"].Password
+	file := filepath.Join(filepath.Dir(path), "secret")
+	replace := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace("replaced\n")
+	if now, err := secret.Read(); err != nil || now != "replaced" || secret.Reveal() != "from-file" {
+		t.Errorf("Read = %q, %v; Reveal = %q", now, err, secret.Reveal())
+	}
+	replace("\n")
+	if now, err := secret.Read(); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("an empty file reads %q, %v", now, err)
 	}
 }

@@ -21,7 +21,7 @@ func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 	started := r.now().UTC()
 	result.Status, result.StartedAt, result.Steps = state.StageRunning, &started, []state.Step{}
 	x.stage = result
-	x.save()
+	x.show()
 
 	ctx, done := context.WithTimeoutCause(ctx, st.limit(x), errDeadline)
 	defer done()
@@ -31,7 +31,7 @@ func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 	result.FinishedAt = &finished
 	result.Status, err = judgeStage(result, err)
 	x.Logf("%s %s in %s", st.name, result.Status, finished.Sub(started).Round(time.Millisecond))
-	x.save()
+	x.show()
 	if err != nil && !errors.As(err, &nothingToDo{}) && !errors.As(err, &waiting{}) {
 		return stageError{st.name, err}
 	}

@@ -137,9 +137,12 @@ func (q *Queue) newRun(stack *Stack, kind state.RunKind, by state.Trigger, want 
 
 // ask queues what a person wants, where nothing refuses it.
 func (q *Queue) ask(run *state.Run) error {
-	stack := q.stacks[run.Stack]
+	stack, err := q.stack(run.Stack)
+	if err != nil {
+		return err
+	}
 	var superseded []*state.Run
-	err := q.store.Update(func(tx *state.Tx) error {
+	err = q.store.Update(func(tx *state.Tx) error {
 		known, err := tx.Stack(run.Stack)
 		if err != nil {
 			return err
@@ -242,7 +245,7 @@ func (q *Queue) Plan(ctx context.Context, name, commit string) (*state.Changes, 
 }
 
 func (q *Queue) stack(name string) (*Stack, error) {
-	s, ok := q.stacks[name]
+	s, ok := q.stacks()[name]
 	if !ok {
 		return nil, fmt.Errorf("stack %s: %w", name, state.ErrNotFound)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"deployer/state"
@@ -20,7 +21,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	if err := q.recover(); err != nil {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
-	q.restoreFiles()
+	q.restoreFiles(q.stacks())
 	polls, chores := q.poll(ctx), q.housekeep(ctx)
 	for {
 		if err := q.dispatch(); err != nil {
@@ -65,13 +66,13 @@ func (q *Queue) dispatch() error {
 		if err != nil {
 			return err
 		}
-		busy, slots := q.busy()
+		slots := q.setup.Load().workers - len(q.running)
 		for _, run := range active {
 			if run.Status != state.RunQueued && run.Status != state.RunWaiting {
 				continue
 			}
 			before := run.Status
-			started, err := q.tryStart(tx, run, busy, slots-len(start))
+			started, err := q.tryStart(tx, run, start, slots-len(start))
 			if err != nil {
 				return err
 			}
@@ -79,7 +80,6 @@ func (q *Queue) dispatch() error {
 				changed = append(changed, run)
 			}
 			if started {
-				busy[q.stacks[run.Stack].Claim] = true
 				start = append(start, run)
 			}
 		}
@@ -97,18 +97,22 @@ func (q *Queue) dispatch() error {
 	return nil
 }
 
-// busy returns the claims that running runs hold, and how many more may start.
-func (q *Queue) busy() (claims map[string]bool, slots int) {
-	claims = make(map[string]bool, len(q.running))
+// busy reports whether a run of the stack, or of what it claims, is under way
+// or about to start. A run of the stack may hold another claim: the stack was
+// changed since it began.
+func (q *Queue) busy(stack *Stack, start []*state.Run) bool {
+	conflicts := func(other *Stack) bool { return other.Name == stack.Name || other.Claim == stack.Claim }
 	for _, r := range q.running {
-		claims[r.claim] = true
+		if conflicts(r.stack) {
+			return true
+		}
 	}
-	return claims, q.workers - len(q.running)
+	return slices.ContainsFunc(start, func(r *state.Run) bool { return conflicts(q.stacks()[r.Stack]) })
 }
 
 // tryStart makes a waiting run a running one where nothing stands in its way.
-func (q *Queue) tryStart(tx *state.Tx, run *state.Run, busy map[string]bool, slots int) (bool, error) {
-	stack, ok := q.stacks[run.Stack]
+func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start []*state.Run, slots int) (bool, error) {
+	stack, ok := q.stacks()[run.Stack]
 	if !ok {
 		at := q.now().UTC()
 		run.Status, run.FinishedAt = state.RunCanceled, &at
@@ -130,7 +134,7 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, busy map[string]bool, slo
 		return false, tx.PutRun(run)
 	case v != verdictPass:
 		waiting = string(what)
-	case busy[stack.Claim] || slots <= 0:
+	case slots <= 0 || q.busy(stack, start):
 		return false, nil // stays queued
 	}
 	if waiting != "" {
@@ -147,10 +151,10 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, busy map[string]bool, slo
 
 // start works on a run in a goroutine of its own. q.mu is held.
 func (q *Queue) start(run *state.Run) {
-	stack := q.stacks[run.Stack]
+	stack := q.stacks()[run.Stack]
 	stopping, stop := context.WithCancelCause(context.Background())
 	canceled, cancel := context.WithCancelCause(stopping)
-	q.running[run.ID] = &running{claim: stack.Claim, stop: stop, cancel: cancel}
+	q.running[run.ID] = &running{stack: stack, stop: stop, cancel: cancel}
 	q.group.Add(1)
 	go func() {
 		defer q.group.Done()
@@ -169,6 +173,9 @@ func (q *Queue) start(run *state.Run) {
 		q.notify(run)
 		if err := q.runner.Execute(stopping, canceled, stack, run); err != nil && !errors.Is(err, errStopping) {
 			q.log.Error("run", "run", run.ID, "stack", run.Stack, "error", err)
+		}
+		if err := q.keepCommits(stack.Mirror); err != nil {
+			q.log.Warn("keep the commits that run", "stack", run.Stack, "error", err)
 		}
 	}()
 }

@@ -56,6 +56,11 @@ func isOutage(err error) bool {
 		(errors.As(err, &own) && own.Retryable())
 }
 
+// mayPass reports whether poll may try again what failed with err: after an
+// outage, and once the credentials of a repository that were being replaced
+// let poll in again.
+func mayPass(err error) bool { return isOutage(err) || errors.Is(err, gitsync.ErrAuth) }
+
 // Why a run's context ended.
 var (
 	errCanceled = errors.New("canceled")

@@ -33,14 +33,17 @@ type Execution struct {
 	Failing  []string          // by verify: keys of the checks that failed
 	Kept     bool              // by verify: the release is good
 
+	resumed   bool // another process began to change the target
 	impatient bool // outages are not waited for any more
+	guilty    bool // the release is what failed, and is quarantined
 
-	lost   error        // why the kept release that the run is for cannot be opened
-	again  *keptRelease // where the run takes the stack to a release that was kept
-	runner *Runner
-	stage  *state.StageResult
-	save   func()       // puts the run as it is now on disk
-	flush  func() error // puts what the log holds on disk
+	lost     error        // why the kept release that the run is for cannot be opened
+	again    *keptRelease // where the run takes the stack to a release that was kept
+	runner   *Runner
+	stage    *state.StageResult
+	journal  *journal
+	show     func()       // stores the run, as it is now, within a moment
+	closeLog func() error // hands the journal the last of the log
 }
 
 // environment is the entry of pipeline.yaml that the run uses.
@@ -69,7 +72,7 @@ func (x *Execution) Step(ctx context.Context, name string, work func(context.Con
 	return err
 }
 
-// record adds a finished step to the present stage, masked, and saves the run.
+// record adds a finished step to the present stage, masked, and shows the run as it is now.
 func (x *Execution) record(name string, r check.Result, started time.Time) {
 	step := state.Step{
 		Name: x.Mask.Redact(name), Status: r.Status,
@@ -81,7 +84,7 @@ func (x *Execution) record(name string, r check.Result, started time.Time) {
 	if step.Hint != "" && step.Status != state.StepPassed {
 		x.Logf("%s · %s: what to do: %s", x.stage.Name, step.Name, step.Hint)
 	}
-	x.save()
+	x.show()
 }
 
 // Check runs one check of a list as a step and reports how it ended.

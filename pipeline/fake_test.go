@@ -27,6 +27,8 @@ type fakeTarget struct {
 	absent     []string                                // references that cannot be pulled, ids that are gone
 	volumes    []string                                // what VolumeProblems finds
 	kept       map[string][]string                     // what KeepImages was told last, by stack
+	mounted    []string                                // what containers mount
+	deaf       error                                   // what Mounted fails with
 	applies    int                                     // calls of Apply
 	changes    int                                     // those that had something to change
 	hook       func(context.Context, call) error
@@ -37,6 +39,12 @@ func newFakeTarget() *fakeTarget {
 		containers: map[string]map[string]project.Container{},
 		refs:       map[string]string{}, kept: map[string][]string{},
 	}
+}
+
+func (f *fakeTarget) Mounted(context.Context) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mounted, f.deaf
 }
 
 // ref is the reference behind an image's id. f.mu is held.

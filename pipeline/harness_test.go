@@ -54,8 +54,10 @@ func newBench(t *testing.T, names ...string) *bench {
 	b.store, err = state.Open(b.database())
 	b.must(err)
 	b.parts = Parts{
-		Vault: vault, Mask: secrets.NewRedactor, Now: time.Now, LogLimit: 1 << 20, Retention: state.Retention{Runs: 500, Age: 24 * time.Hour},
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Vault: vault, Mask: secrets.NewRedactor, Now: time.Now,
+		LogLimit:  func() int64 { return 1 << 20 },
+		Retention: func() state.Retention { return state.Retention{Runs: 500, Age: 24 * time.Hour} },
+		Log:       slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	mirror := gitsync.Open(filepath.Join(b.dir, "mirror"), gitsync.Remote{URL: b.repo.URL()})
 	if len(names) == 0 {

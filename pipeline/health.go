@@ -9,11 +9,11 @@ import (
 )
 
 // Names returns the configured stacks in order.
-func (q *Queue) Names() []string { return slices.Sorted(maps.Keys(q.stacks)) }
+func (q *Queue) Names() []string { return slices.Sorted(maps.Keys(q.stacks())) }
 
 // Environment is the environment that a stack is deployed with by itself.
 func (q *Queue) Environment(name string) string {
-	if s, ok := q.stacks[name]; ok {
+	if s, ok := q.stacks()[name]; ok {
 		return s.Environment
 	}
 	return ""
@@ -24,7 +24,7 @@ func (q *Queue) Environment(name string) string {
 // runs, unknown where nothing is deployed or the Engine does not answer.
 func (q *Queue) Health(ctx context.Context, name string) string {
 	const unknown = "unknown"
-	stack, ok := q.stacks[name]
+	stack, ok := q.stacks()[name]
 	if !ok {
 		return unknown
 	}

@@ -45,7 +45,7 @@ func explain(services []state.ServiceChange, difference project.Difference) {
 // decrypts and resolves, and compares with what runs.
 func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Changes, error) {
 	x := &Execution{Stack: s, Run: run, Log: io.Discard, Mask: r.parts.Mask(), runner: r, Known: &state.Stack{Name: s.Name},
-		stage: &state.StageResult{}, save: func() {}}
+		stage: &state.StageResult{}, show: func() {}}
 	for _, work := range []func(context.Context, *Execution) error{fetch, decrypt} {
 		if err := work(ctx, x); err != nil {
 			return nil, x.masked(err)

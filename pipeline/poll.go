@@ -10,31 +10,49 @@ import (
 )
 
 // poll looks at the branch of each stack that wants it, as the fall-back for
-// lost webhooks. The channel is closed when all have stopped.
+// lost webhooks. The channel is closed when it has stopped.
 func (q *Queue) poll(ctx context.Context) <-chan struct{} {
-	var group sync.WaitGroup
-	for _, stack := range q.stacks {
-		if stack.Poll <= 0 {
-			continue
-		}
-		group.Go(func() {
-			tick := time.NewTicker(stack.Poll)
-			defer tick.Stop()
-			for {
-				if err := q.pollOnce(ctx, stack); err != nil && ctx.Err() == nil {
-					q.log.Warn("poll", "stack", stack.Name, "error", err)
-				}
-				select {
-				case <-ctx.Done():
-					return
-				case <-tick.C:
-				}
-			}
-		})
-	}
 	done := make(chan struct{})
-	go func() { group.Wait(); close(done) }()
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			q.pollStacks(ctx, q.setup.Load())
+		}
+	}()
 	return done
+}
+
+// pollStacks polls the stacks of a setup until another takes its place.
+func (q *Queue) pollStacks(ctx context.Context, s *setup) {
+	ctx, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	for _, stack := range s.stacks {
+		if stack.Poll > 0 {
+			group.Go(func() { q.pollStack(ctx, stack) })
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.replaced:
+	}
+	stop()
+	group.Wait()
+}
+
+// pollStack polls one stack, at once and then at its interval, until ctx ends.
+func (q *Queue) pollStack(ctx context.Context, stack *Stack) {
+	tick := time.NewTicker(stack.Poll)
+	defer tick.Stop()
+	for {
+		if err := q.pollOnce(ctx, stack); err != nil && ctx.Err() == nil {
+			q.log.Warn("poll", "stack", stack.Name, "error", err, "hint", Hint(err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // pollOnce queues a run where the branch's tip was not judged yet.

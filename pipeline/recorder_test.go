@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"deployer/state"
 )
@@ -22,6 +23,16 @@ func (r *recorder) RunChanged(run *state.Run) {
 	r.told = append(r.told, run.ID+" "+string(run.Status))
 	if r.all != nil {
 		_ = json.NewEncoder(r.all).Encode(run)
+	}
+}
+
+// isTold waits until the observer was told, which comes after it is on disk.
+func (b *bench) isTold(run *state.Run, status state.RunStatus) {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !b.seen.wasTold(run, status); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("observers were not told that run %s is %s", run.ID, status)
+		}
 	}
 }
 

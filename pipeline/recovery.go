@@ -7,8 +7,8 @@ import (
 
 // restoreFiles puts what the live releases mount back where it is gone: after
 // a reboot the files that hold secrets are, since they live in memory.
-func (q *Queue) restoreFiles() {
-	for _, stack := range q.stacks {
+func (q *Queue) restoreFiles(stacks map[string]*Stack) {
+	for _, stack := range stacks {
 		if err := q.restoreFilesOf(stack); err != nil {
 			q.log.Error("restore the files that containers mount", "stack", stack.Name, "error", err,
 				"hint", "deploy the stack again")

@@ -18,13 +18,13 @@ import (
 type Parts struct {
 	Vault     *secrets.Vault
 	Mask      func() *secrets.Redactor // a new redactor that knows the server's own secrets
+	LogLimit  func() int64             // bytes of the log of a run that begins now
+	Retention func() state.Retention
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Client    *http.Client
 	Resolver  *net.Resolver
 	Now       func() time.Time
 	Log       *slog.Logger
-	LogLimit  int64 // bytes of one run's log
-	Retention state.Retention
 }
 
 // A Runner takes one run through its stages. It owns time, log, journal,
@@ -80,40 +80,42 @@ func deployLimit(x *Execution) time.Duration { return time.Duration(x.File.Deplo
 // cancel must be derived from stop.
 func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run) error {
 	x, err := r.begin(s, run)
-	if err != nil {
-		return r.settle(&Execution{Stack: s, Run: run, Known: &state.Stack{Name: s.Name}, Mask: r.parts.Mask(), runner: r}, ending{err: err})
+	end := ending{err: err}
+	if err == nil {
+		end = r.travel(stop, cancel, x)
 	}
-	end := r.travel(stop, cancel, x)
 	if w := (waiting{}); errors.As(end.err, &w) {
 		run.Status, run.WaitingFor = state.RunWaiting, w.what
 		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
-		return errors.Join(x.flush(), r.put(run))
+		return x.end(stop, nil)
 	}
 	if endedBy(stop, errStopping) && !end.final() {
 		run.Status = state.RunQueued
 		x.Logf("deployer is stopping; the next start goes on from here")
-		return errors.Join(errStopping, r.put(run), x.flush())
+		return errors.Join(errStopping, x.end(stop, nil))
 	}
-	return errors.Join(r.settle(x, end), r.store.CompactLog(run.ID))
+	return r.settle(stop, x, end)
 }
 
 // begin makes the execution of a run, also of one that was cut off.
 func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
-	log, err := openRunLog(r.store, run.ID, r.parts.LogLimit)
-	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
 	mask := r.parts.Mask()
-	masked := mask.Writer(log)
-	x := &Execution{Stack: s, Run: run, Log: masked, Mask: mask, runner: r}
-	x.save = func() { r.save(x) }
-	x.flush = func() error { return errors.Join(masked.Close(), log.Flush()) }
+	journal, err := openJournal(r.store, run.ID, r.parts.LogLimit())
+	masked := mask.Writer(journal)
+	x := &Execution{
+		Stack: s, Run: run, Known: &state.Stack{Name: s.Name},
+		Log: masked, Mask: mask, runner: r, resumed: run.Phase != state.PhasePreparing,
+		journal: journal, show: func() { journal.Show(run) }, closeLog: masked.Close,
+	}
+	if err != nil {
+		return x, fmt.Errorf("read the log of the run: %w", err)
+	}
 	err = r.store.View(func(tx *state.Tx) (err error) {
 		x.Known, err = tx.Stack(s.Name)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return x, err
 	}
 	if !x.goesBack() { // one that does keeps the evidence of why
 		run.Stages = make([]state.StageResult, 0, len(forward)+1)
@@ -188,9 +190,8 @@ func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 	}
 	end.back = release
 	x.impatient = isOutage(end.err) // it was waited for already
-	if end.rollback = r.beginRollback(x, end); end.rollback == nil {
-		end.rollback = r.runStage(stop, x, back)
-	}
+	r.beginRollback(x, end)
+	end.rollback = r.runStage(stop, x, back)
 	return end
 }
 
@@ -201,16 +202,4 @@ func (r *Runner) goForward(ctx context.Context, x *Execution) error {
 		}
 	}
 	return nil
-}
-
-// save puts the run as it is now on disk. That it cannot be saved is logged:
-// the stage that changes the target saves for itself and does not go on.
-func (r *Runner) save(x *Execution) {
-	if err := r.put(x.Run); err != nil {
-		r.parts.Log.Error("save the run", "run", x.Run.ID, "error", err)
-	}
-}
-
-func (r *Runner) put(run *state.Run) error {
-	return r.store.Update(func(tx *state.Tx) error { return tx.PutRun(run) })
 }

@@ -23,10 +23,11 @@ type ending struct {
 func (e ending) final() bool { return e.err == nil || (e.back != nil && e.rollback == nil) }
 
 // beginRollback puts on disk that the way back begins, and quarantines the
-// release so that nothing brings it back by itself.
-func (r *Runner) beginRollback(x *Execution, end ending) error {
+// release so that nothing brings it back by itself. A disk that is full does
+// not stand in the way: what runs now failed, and settle writes it again.
+func (r *Runner) beginRollback(x *Execution, end ending) {
 	// One that goes on after a crash was judged when it began.
-	blamed := x.Run.Phase != state.PhaseRollingBack && x.blamed(end)
+	x.guilty = x.Run.Phase != state.PhaseRollingBack && x.blamed(end)
 	x.Run.Phase = state.PhaseRollingBack
 	x.Run.Error, x.Run.Hint = x.Mask.Redact(end.err.Error()), x.Mask.Redact(Hint(end.err))
 	for i := range x.Run.Stages { // a stage that never ran is skipped, not pending for ever
@@ -34,14 +35,15 @@ func (r *Runner) beginRollback(x *Execution, end ending) error {
 			x.Run.Stages[i].Status = state.StageSkipped
 		}
 	}
-	return r.store.Update(func(tx *state.Tx) error {
-		if blamed {
-			if err := x.quarantine(tx); err != nil {
-				return err
-			}
+	err := x.journal.Commit(x.Run, func(tx *state.Tx) error {
+		if !x.guilty {
+			return nil
 		}
-		return tx.PutRun(x.Run)
+		return tx.ChangeStack(x.Stack.Name, x.quarantine)
 	})
+	if err != nil {
+		r.parts.Log.Error("store that the way back begins", "run", x.Run.ID, "error", err)
+	}
 }
 
 // blamed reports whether the failure is the release's own: no crash of
@@ -57,11 +59,9 @@ func (x *Execution) blamed(end ending) bool {
 	return slices.ContainsFunc(x.Failing, func(key string) bool { _, outside := x.Outage[key]; return !outside })
 }
 
-func (x *Execution) quarantine(tx *state.Tx) error {
-	return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) {
-		addQuarantine(s, state.Quarantine{
-			Release: x.Run.Release, Commit: x.Run.Commit, Run: x.Run.ID, Why: x.Run.Error, At: x.runner.now().UTC(),
-		})
+func (x *Execution) quarantine(s *state.Stack) {
+	addQuarantine(s, state.Quarantine{
+		Release: x.Run.Release, Commit: x.Run.Commit, Run: x.Run.ID, Why: x.Run.Error, At: x.runner.now().UTC(),
 	})
 }
 
@@ -75,7 +75,7 @@ func dropQuarantine(s *state.Stack, release string) {
 }
 
 // settle writes how the run ended and what that makes of its stack, in one transaction.
-func (r *Runner) settle(x *Execution, end ending) error {
+func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 	run := x.Run
 	at := r.now().UTC()
 	run.FinishedAt = &at
@@ -91,13 +91,8 @@ func (r *Runner) settle(x *Execution, end ending) error {
 			run.Stages[i].Status = state.StageSkipped
 		}
 	}
-	if x.Log != nil { // all of the log is on disk before the run is over: who follows it reads to the end
-		x.Logf("%s %s", run.Status, run.Error)
-		if err := x.flush(); err != nil {
-			r.parts.Log.Error("store the log", "run", run.ID, "error", err)
-		}
-	}
-	err := r.store.Update(func(tx *state.Tx) error {
+	x.Logf("%s %s", run.Status, run.Error)
+	err := x.end(stop, func(tx *state.Tx) error {
 		known, err := tx.Stack(x.Stack.Name)
 		if err != nil {
 			return err
@@ -105,15 +100,36 @@ func (r *Runner) settle(x *Execution, end ending) error {
 		if err := x.settleStack(tx, known, end, at); err != nil {
 			return err
 		}
-		if err := tx.PutStack(known); err != nil {
-			return err
-		}
-		return tx.PutRun(run)
+		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID))
 	})
 	if err != nil {
 		return fmt.Errorf("store how the run ended: %w", err)
 	}
 	return r.releaseImages(x)
+}
+
+// storeAgain is the time between two tries to store the end of a run.
+const storeAgain = 5 * time.Second
+
+// end stores the last that this process has to say of the run, with its whole
+// log. A full disk may have room again: until stop ends it is tried again, and
+// the next start goes on from what is stored.
+func (x *Execution) end(stop context.Context, fn func(*state.Tx) error) error {
+	if err := x.closeLog(); err != nil {
+		return err
+	}
+	for {
+		err := x.journal.Commit(x.Run, fn)
+		if err == nil || stop.Err() != nil {
+			return err
+		}
+		x.runner.parts.Log.Error("store the run; it is tried again", "run", x.Run.ID, "error", err,
+			"hint", "make room where the data folder is")
+		select {
+		case <-stop.Done():
+		case <-time.After(storeAgain):
+		}
+	}
 }
 
 func (x *Execution) status(end ending) state.RunStatus {
@@ -151,11 +167,14 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 		s.Paths = x.File.Paths
 	}
 	x.judgeHead(s, end)
+	if x.guilty {
+		x.quarantine(s)
+	}
 	switch {
 	case run.Status == state.RunSucceeded:
 		return x.settleGood(tx, s, at)
 	case end.stuck != "" && x.blamed(end) && (s.LastGood == nil || s.LastGood.ID != run.Release):
-		addQuarantine(s, state.Quarantine{Release: run.Release, Commit: run.Commit, Run: run.ID, Why: run.Error, At: at})
+		x.quarantine(s)
 	case run.Status == state.RunRolledBack:
 		back := *end.back
 		back.At = at
@@ -182,7 +201,7 @@ func (x *Execution) judgeHead(s *state.Stack, end ending) {
 	s.Judged = &state.Judgement{
 		Commit: run.Commit, Release: s.HeadRelease, Run: run.ID, Status: run.Status,
 		Again:  untouched && (run.Status == state.RunFailed || run.Status == state.RunCanceled),
-		Outage: untouched && run.Status == state.RunFailed && isOutage(end.err),
+		Outage: untouched && run.Status == state.RunFailed && mayPass(end.err),
 	}
 }
 
@@ -218,25 +237,18 @@ func (x *Execution) pin(at time.Time) *state.Pin {
 	return &state.Pin{Commit: x.Run.Commit, By: x.Run.Trigger.Actor, Reason: x.Run.Trigger.Reason, At: at}
 }
 
-// releaseImages gives up the images that no release needs which the stack
-// could go back to.
+// releaseImages gives up the images of releases that cannot be run again.
 func (r *Runner) releaseImages(x *Execution) error {
 	if x.Run.Phase == state.PhasePreparing {
 		return nil
 	}
 	var keep []string
 	err := r.store.View(func(tx *state.Tx) error {
-		releases, err := tx.Releases(x.Stack.Name)
-		if err != nil {
-			return err
+		releases, err := keptReleases(tx, x.Stack.Name)
+		for _, release := range releases {
+			keep = append(keep, imagesOf(release)...)
 		}
-		slices.SortFunc(releases, func(a, b *state.Release) int { return b.At.Compare(a.At) })
-		for i, release := range releases {
-			if i < imagesKeptFor || (x.Known.LastGood != nil && release.ID == x.Known.LastGood.ID) {
-				keep = append(keep, imagesOf(release)...)
-			}
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -248,6 +260,3 @@ func (r *Runner) releaseImages(x *Execution) error {
 	}
 	return nil
 }
-
-// imagesKeptFor is the number of newest releases whose images are kept from a prune.
-const imagesKeptFor = 5

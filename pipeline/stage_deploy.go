@@ -54,7 +54,7 @@ func (x *Execution) keepImages(ctx context.Context) error {
 func (x *Execution) applyOptions(changing func(context.Context, string) error) project.ApplyOptions {
 	return project.ApplyOptions{
 		Log: x.Log, Wait: time.Duration(x.File.Deploy.Wait),
-		RemoveOrphans: x.File.Deploy.Orphans == "remove", Changing: changing,
+		RemoveOrphans: x.File.Deploy.Orphans == "remove", Resumed: x.resumed, Changing: changing,
 	}
 }
 
@@ -70,17 +70,14 @@ func (x *Execution) beginChange() error {
 	}
 	x.Run.Phase = state.PhaseChanging
 	x.Release.At = x.runner.now().UTC()
-	return x.runner.store.Update(func(tx *state.Tx) error {
+	return x.journal.Commit(x.Run, func(tx *state.Tx) error {
 		if err := tx.PutRelease(x.Release, sealed); err != nil {
 			return err
 		}
 		if err := tx.WentLive(x.Release); err != nil {
 			return err
 		}
-		if err := tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live = x.Release }); err != nil {
-			return err
-		}
-		return tx.PutRun(x.Run)
+		return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live = x.Release })
 	})
 }
 

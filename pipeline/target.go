@@ -19,6 +19,8 @@ type Target interface {
 	MissingImages(ctx context.Context, ids []string) ([]string, error)
 	// KeepImages protects exactly these images of the stack from a prune.
 	KeepImages(ctx context.Context, stack string, ids []string) error
+	// Mounted returns the paths of the Engine's host that any container mounts.
+	Mounted(ctx context.Context) ([]string, error)
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	// Plan says what Apply would do to each service.
 	Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error)

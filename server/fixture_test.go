@@ -194,7 +194,7 @@ func (in *storeIntake) Accept(_ context.Context, repository string, events []sta
 		return state.Receipt{}, in.err
 	}
 	var receipt state.Receipt
-	err := in.store.Batch(func(tx *state.Tx) error {
+	err := in.store.Update(func(tx *state.Tx) error {
 		receipt = state.Receipt{}
 		for _, e := range events {
 			if err := in.accept(tx, repository, e, &receipt); err != nil {

@@ -12,7 +12,7 @@ import (
 
 func (f *fixture) appendLog(run string, offset int64, text string) int64 {
 	f.t.Helper()
-	if err := f.Store.AppendLog(run, offset, []byte(text)); err != nil {
+	if err := f.Store.Update(func(tx *state.Tx) error { return tx.AppendLog(run, offset, []byte(text)) }); err != nil {
 		f.t.Fatal(err)
 	}
 	return offset + int64(len(text))
@@ -159,7 +159,7 @@ func TestStreamResumesWhereItWasLeft(t *testing.T) {
 	}
 	f.appendLog(run.ID, at, "three\n")
 	f.finish(run, state.RunSucceeded)
-	if err := f.Store.CompactLog(run.ID); err != nil {
+	if err := f.Store.Update(func(tx *state.Tx) error { return tx.CompactLog(run.ID) }); err != nil {
 		t.Fatal(err)
 	}
 	if text, id, last := f.follow(run.ID, first.id).rest(); text != "three\n" || id != "14" || last.event != "end" {

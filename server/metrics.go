@@ -18,6 +18,7 @@ import (
 type metrics struct {
 	registry   *prometheus.Registry
 	runs       *runCollector
+	reloads    *reloadMetrics
 	deliveries *prometheus.CounterVec
 	requests   *prometheus.HistogramVec
 }
@@ -26,6 +27,7 @@ func newMetrics(s *Server) (*metrics, error) {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		runs:     newRunCollector(),
+		reloads:  newReloadMetrics(),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "deployer_deliveries_total", Help: "Webhook deliveries by what became of them.",
 		}, []string{"result"}),
@@ -41,7 +43,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		Name: "deployer_build_info", Help: "The version that runs; always 1.",
 	}, []string{"version", "go_version"})
 	info.WithLabelValues(s.Version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.runs, m.deliveries, m.requests, info, &stackCollector{s},
+	m.registry.MustRegister(m.runs, m.deliveries, m.requests, info, &stackCollector{s}, m.reloads.successful, m.reloads.at,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	err := s.Store.View(func(t *state.Tx) error {

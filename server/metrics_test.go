@@ -79,3 +79,24 @@ func TestRunsUnderWayAreCountedFromTheStart(t *testing.T) {
 		t.Error("a run that is over is counted as active")
 	}
 }
+
+func TestMetricsSayWhetherTheConfigurationInForceIsTheOneThatWasRead(t *testing.T) {
+	f := newFixture(t)
+	now := time.Unix(1700000000, 0)
+	f.Now = func() time.Time { return now }
+	expect := func(lines ...string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		f.MetricsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		for _, line := range lines {
+			if !strings.Contains(w.Body.String(), "\n"+line+"\n") {
+				t.Errorf("the metrics lack %s", line)
+			}
+		}
+	}
+	f.Reload(f.Access)
+	expect("deployer_config_last_reload_successful 1", "deployer_config_last_reload_success_timestamp_seconds 1.7e+09")
+	now = now.Add(time.Hour)
+	f.ReloadFailed()
+	expect("deployer_config_last_reload_successful 0", "deployer_config_last_reload_success_timestamp_seconds 1.7e+09")
+}

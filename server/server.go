@@ -103,18 +103,26 @@ func New(o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	s.Reload(o.Access)
 	var err error
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, err
 	}
+	s.Reload(o.Access)
 	s.echo = s.newEcho()
 	return s, nil
 }
 
 // Reload replaces who may call and which deliveries are taken, for the
 // requests that begin after it. A session of a token that is gone ends.
-func (s *Server) Reload(a Access) { s.access.Store(&a) }
+func (s *Server) Reload(a Access) {
+	s.access.Store(&a)
+	s.metrics.reloads.successful.Set(1)
+	s.metrics.reloads.at.Set(float64(s.Now().Unix()))
+}
+
+// ReloadFailed tells the metrics that the configuration was read again and is
+// not good. What was in force stays.
+func (s *Server) ReloadFailed() { s.metrics.reloads.successful.Set(0) }
 
 // Handler answers every route of the server.
 func (s *Server) Handler() http.Handler { return s.echo }

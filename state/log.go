@@ -19,19 +19,10 @@ var (
 	decoder, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(4<<20))
 )
 
-// AppendLog adds text to a run's log at the offset in bytes where the text
-// before it ends.
-func (s *Store) AppendLog(run string, offset int64, text []byte) error {
-	return s.Update(func(t *Tx) error {
-		t.touched = append(t.touched, run)
-		return putLog(t.tx, run, offset, text)
-	})
-}
-
 // putLog stores text in pieces that the decoder's memory is enough for.
-func putLog(tx *bolt.Tx, run string, offset int64, text []byte) error {
+func (t *Tx) putLog(run string, offset int64, text []byte) error {
 	for piece := range slices.Chunk(text, logChunk) {
-		if err := tx.Bucket(bucketLogs).Put(logKey(run, offset), encoder.EncodeAll(piece, nil)); err != nil {
+		if err := t.put(bucketLogs, logKey(run, offset), encoder.EncodeAll(piece, nil)); err != nil {
 			return err
 		}
 		offset += int64(len(piece))
@@ -68,24 +59,6 @@ func (s *Store) LogSize(run string) (size int64, err error) {
 		return err
 	})
 	return size, err
-}
-
-// CompactLog rewrites the log of a run that is over from the small pieces in
-// which it arrived into large ones, which compress better.
-func (s *Store) CompactLog(run string) error {
-	return s.Update(func(t *Tx) error {
-		var all bytes.Buffer
-		if err := eachChunk(t.tx, run, 0, func(_ int64, text []byte) bool {
-			all.Write(text)
-			return true
-		}); err != nil {
-			return err
-		}
-		if err := deletePrefix(t.tx, bucketLogs, append([]byte(run), 0)); err != nil {
-			return err
-		}
-		return putLog(t.tx, run, 0, all.Bytes())
-	})
 }
 
 // eachChunk calls fn with the chunk that holds offset and all after it.

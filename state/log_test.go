@@ -17,7 +17,7 @@ func appendAll(t testing.TB, s *state.Store, run string, pieces ...string) strin
 	t.Helper()
 	all := ""
 	for _, p := range pieces {
-		must(t, s.AppendLog(run, int64(len(all)), []byte(p)))
+		must(t, appendLog(s, run, int64(len(all)), []byte(p)))
 		all += p
 	}
 	return all
@@ -57,7 +57,7 @@ func TestLogIsReadFromEveryOffset(t *testing.T) {
 				t.Errorf("from %d, beyond the end: %q", beyond, got)
 			}
 		}
-		must(t, s.CompactLog(run))
+		must(t, compactLog(s, run))
 	}
 }
 
@@ -70,7 +70,7 @@ func TestLogOfARunWithoutOneIsEmpty(t *testing.T) {
 		if got := readLog(t, s, "run-5", 0, everything); got != "" {
 			t.Errorf("the log reads %q", got)
 		}
-		must(t, s.CompactLog("run-5"))
+		must(t, compactLog(s, "run-5"))
 		appendAll(t, s, "run-4", "before\n")
 		appendAll(t, s, "run-50", "of a run whose id begins alike\n")
 		appendAll(t, s, "run-6", "after\n")
@@ -100,7 +100,7 @@ func TestPieceOfSeveralMegabytesIsReadBack(t *testing.T) {
 	for i := 0; b.Len() < 5<<20; i++ {
 		fmt.Fprintf(&b, "layer %d pulled\n", i)
 	}
-	must(t, s.AppendLog("run", 0, b.Bytes()))
+	must(t, appendLog(s, "run", 0, b.Bytes()))
 	if got := logSize(t, s, "run"); got != int64(b.Len()) {
 		t.Errorf("the size is %d, want %d", got, b.Len())
 	}
@@ -124,12 +124,12 @@ func TestCompactionChangesNoByteOfAnyLog(t *testing.T) {
 		pieces := rapid.SliceOfN(piece, 0, 8).Draw(t, "pieces")
 		all := ""
 		for _, p := range pieces {
-			if err := s.AppendLog(run, int64(len(all)), []byte(p)); err != nil {
+			if err := appendLog(s, run, int64(len(all)), []byte(p)); err != nil {
 				t.Fatal(err)
 			}
 			all += p
 		}
-		if err := s.AppendLog(neighbour, 0, []byte("neighbour")); err != nil {
+		if err := appendLog(s, neighbour, 0, []byte("neighbour")); err != nil {
 			t.Fatal(err)
 		}
 		offsets := rapid.SliceOfN(rapid.IntRange(0, len(all)+2), 1, 6).Draw(t, "offsets")
@@ -145,7 +145,7 @@ func TestCompactionChangesNoByteOfAnyLog(t *testing.T) {
 			}
 		}
 		check("as written")
-		if err := s.CompactLog(run); err != nil {
+		if err := compactLog(s, run); err != nil {
 			t.Fatal(err)
 		}
 		check("compacted")
@@ -153,4 +153,12 @@ func TestCompactionChangesNoByteOfAnyLog(t *testing.T) {
 			t.Fatalf("the neighbour's log is %q, %v", got, err)
 		}
 	})
+}
+
+func appendLog(s *state.Store, run string, offset int64, text []byte) error {
+	return s.Update(func(tx *state.Tx) error { return tx.AppendLog(run, offset, text) })
+}
+
+func compactLog(s *state.Store, run string) error {
+	return s.Update(func(tx *state.Tx) error { return tx.CompactLog(run) })
 }

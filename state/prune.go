@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 )
 
@@ -33,7 +32,7 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (remov
 		for len(runs) > 0 && ctx.Err() == nil {
 			batch := runs[:min(pruneBatch, len(runs))]
 			runs = runs[len(batch):]
-			if err := s.Update(func(t *Tx) error { return t.forget(stack, batch) }); err != nil {
+			if err := s.Update(func(t *Tx) error { return t.forget(batch) }); err != nil {
 				return removed, err
 			}
 			removed += len(batch)
@@ -45,16 +44,13 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (remov
 	if ctx.Err() != nil {
 		return removed, ctx.Err()
 	}
-	return removed, s.Update(func(t *Tx) error { return t.pruneByAge(oldest) })
+	return removed, s.pruneByAge(ctx, oldest)
 }
 
 func (s *Store) stacksWithRuns() (names []string, err error) {
 	err = s.View(func(t *Tx) error {
-		c := t.tx.Bucket(bucketByStack).Cursor()
-		for k, _ := c.First(); k != nil; {
-			name, _, _ := bytes.Cut(k, []byte{0})
-			names = append(names, string(name))
-			k, _ = c.Seek(append(bytes.Clone(name), 1))
+		for _, prefix := range prefixesOf(t.tx.Bucket(bucketByStack).Cursor(), "") {
+			names = append(names, string(prefix[:len(prefix)-1]))
 		}
 		return nil
 	})
@@ -68,16 +64,21 @@ func (s *Store) surplus(stack string, most int, oldest time.Time) (ids []string,
 		if err != nil {
 			return err
 		}
+		old, err := t.createdBefore(oldest)
+		if err != nil {
+			return err
+		}
 		held := known.heldRuns()
-		count := map[RunKind]int{}
-		for id := range t.idsBackwards(stack, "") {
-			r, err := t.Run(id)
-			if err != nil {
-				return err
-			}
-			count[r.Kind]++
-			if r.Status.Terminal() && !held[id] && (count[r.Kind] > most || r.CreatedAt.Before(oldest)) {
-				ids = append(ids, id)
+		c := t.tx.Bucket(bucketByStack).Cursor()
+		for _, kind := range prefixesOf(c, stack, "") {
+			runs := newSource(c, longerPrefixes(c, kind, ""))
+			n := 0
+			for id := runs.below(""); id != ""; id = runs.below(id) {
+				n++
+				active := t.tx.Bucket(bucketActive).Get([]byte(id)) != nil
+				if !active && !held[id] && (n > most || id < old) {
+					ids = append(ids, id)
+				}
 			}
 		}
 		return nil
@@ -102,82 +103,26 @@ func (s *Stack) heldRuns() map[string]bool {
 	return held
 }
 
-// forget removes runs with their logs and index entries.
-func (t *Tx) forget(stack string, runs []string) error {
+func (t *Tx) forget(runs []string) error {
 	for _, id := range runs {
-		if err := t.tx.Bucket(bucketRuns).Delete([]byte(id)); err != nil {
-			return err
-		}
-		if err := t.tx.Bucket(bucketByStack).Delete(key(stack, id)); err != nil {
-			return err
-		}
-		if err := deletePrefix(t.tx, bucketLogs, append([]byte(id), 0)); err != nil {
+		if err := t.forgetRun(id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pruneReleases forgets the releases of a stack whose run is forgotten and
-// that nothing holds, and old entries of its live history.
-func (t *Tx) pruneReleases(stack string, oldest time.Time) error {
-	known, err := t.Stack(stack)
-	if err != nil {
-		return err
-	}
-	releases, err := t.Releases(stack)
-	if err != nil {
-		return err
-	}
-	for _, r := range releases {
-		live := known.Live != nil && known.Live.ID == r.ID
-		good := known.LastGood != nil && known.LastGood.ID == r.ID
-		if live || good || known.FindQuarantine(r.ID) != nil || t.tx.Bucket(bucketRuns).Get([]byte(r.Run)) != nil {
-			continue
-		}
-		if err := t.DeleteRelease(stack, r.ID); err != nil {
-			return err
+// TrimSuperseded forgets the superseded pushes of a stack beyond the newest
+// ones: a flood of pushes leaves no more than that, however long it lasts.
+func (t *Tx) TrimSuperseded(stack string, newest int) error {
+	prefix := key(stack, string(KindDeploy), string(RunSuperseded), "")
+	c := t.tx.Bucket(bucketByStack).Cursor()
+	var surplus []string
+	n := 0
+	for k := seekLast(c, prefix, ""); bytes.HasPrefix(k, prefix) && len(surplus) < pruneBatch; k, _ = c.Prev() {
+		if n++; n > newest {
+			surplus = append(surplus, string(k[len(prefix):]))
 		}
 	}
-	history, err := t.LiveHistory(stack)
-	if err != nil {
-		return err
-	}
-	for i, r := range history {
-		if i == len(history)-1 || !history[i+1].At.Before(oldest) { // it was live at oldest, or after
-			break
-		}
-		if err := t.tx.Bucket(bucketLive).Delete(liveKey(r)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// pruneByAge forgets old deliveries and audit entries.
-func (t *Tx) pruneByAge(oldest time.Time) error {
-	for _, bucket := range [][]byte{bucketDeliveries, bucketAudit} {
-		var old [][]byte
-		err := t.tx.Bucket(bucket).ForEach(func(k, v []byte) error {
-			var entry struct {
-				At time.Time `json:"at"`
-			}
-			if err := json.Unmarshal(v, &entry); err != nil {
-				return err
-			}
-			if entry.At.Before(oldest) {
-				old = append(old, bytes.Clone(k))
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, k := range old {
-			if err := t.tx.Bucket(bucket).Delete(k); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return t.forget(surplus)
 }

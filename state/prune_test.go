@@ -23,7 +23,7 @@ func TestPruneKeepsWhatIsHeld(t *testing.T) {
 				tx.PutDelivery("repo", r.ID, &Delivery{At: r.CreatedAt}), tx.PutAudit(&AuditEntry{At: r.CreatedAt}))
 		})
 		if err == nil {
-			err = s.AppendLog(r.ID, 0, []byte("log of "+r.ID))
+			err = s.Update(func(tx *Tx) error { return tx.AppendLog(r.ID, 0, []byte("log of "+r.ID)) })
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -92,5 +92,53 @@ func TestPruneKeepsWhatIsHeld(t *testing.T) {
 	})
 	if again, err := s.Prune(t.Context(), Retention{Runs: 2, Age: 365 * day}, now); err != nil || again != 0 {
 		t.Errorf("a second time %d went, %v", again, err)
+	}
+}
+
+func TestTrimKeepsTheNewestSupersededPushesAndAllElse(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "deployer.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	var superseded, others []string
+	add := func(stack string, kind RunKind, status RunStatus) string {
+		r := &Run{ID: NewRunID(), Stack: stack, Kind: kind, Status: status, Commit: "abc", Trigger: Trigger{Actor: "ada"}}
+		if err := s.Update(func(tx *Tx) error { return tx.PutRun(r) }); err != nil {
+			t.Fatal(err)
+		}
+		return r.ID
+	}
+	for range 10 {
+		superseded = append(superseded, add("app", KindDeploy, RunSuperseded))
+		others = append(others, add("app", KindDeploy, RunFailed), add("app", KindDeploy, RunQueued),
+			add("app", KindRollback, RunSuperseded), add("app2", KindDeploy, RunSuperseded))
+	}
+	if err := s.Update(func(tx *Tx) error { return tx.AppendLog(superseded[0], 0, []byte("log")) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a second time there is nothing left to do
+		if err := s.Update(func(tx *Tx) error { return tx.TrimSuperseded("app", 4) }); err != nil {
+			t.Fatal(err)
+		}
+		err := s.View(func(tx *Tx) error {
+			for i, id := range append(superseded, others...) {
+				if _, err := tx.Run(id); errors.Is(err, ErrNotFound) != (i < 6) {
+					t.Errorf("run %d: %v", i, err)
+				}
+			}
+			for _, bucket := range [][]byte{bucketByStack, bucketByCommit, bucketByActor} {
+				if n := tx.tx.Bucket(bucket).Stats().KeyN; n != 44 {
+					t.Errorf("%s has %d entries for 44 runs", bucket, n)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.LogSize(superseded[0]); n != 0 || err != nil {
+		t.Errorf("the log of a run that is gone has %d bytes, %v", n, err)
 	}
 }

@@ -2,8 +2,11 @@ package state_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"deployer/state"
 )
@@ -69,6 +72,112 @@ func TestRunsAreFilteredAndNewestFirst(t *testing.T) {
 		if !slices.Equal(got, want) || next != "" {
 			t.Errorf("%s: %v and cursor %q, want %v on one page", row.name, got, next, want)
 		}
+	}
+}
+
+// selects says once more, and slowly, what a query asks for.
+func selects(q state.RunQuery, r *state.Run) bool {
+	return (q.Stack == "" || r.Stack == q.Stack) && (q.Status == "" || r.Status == q.Status) && (q.Kind == "" || r.Kind == q.Kind) &&
+		strings.HasPrefix(r.Commit, q.Commit) && (q.Actor == "" || r.Trigger.Actor == q.Actor) &&
+		!r.CreatedAt.Before(q.Since) && (q.Until.IsZero() || r.CreatedAt.Before(q.Until)) && (q.Before == "" || r.ID < q.Before)
+}
+
+func TestEveryQueryFindsWhatALookAtAllRunsFinds(t *testing.T) {
+	s := openStore(t)
+	stack := rapid.SampledFrom([]string{"a", "ab", "b"})
+	kind := rapid.SampledFrom([]state.RunKind{state.KindDeploy, state.KindRollback})
+	commit := rapid.SampledFrom([]string{"", "aaaa", "aaaa11112222333344445555", "aaaa11112222333344446666", "bbbb11112222"})
+	actor := rapid.SampledFrom([]string{"", "ada", "adam"})
+	minute := rapid.IntRange(0, 60)
+	var runs []*state.Run
+	rapid.Check(t, func(t *rapid.T) {
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var changed []*state.Run
+		for range rapid.IntRange(0, 5).Draw(t, "new") {
+			r := newRun(stack.Draw(t, "stack"))
+			r.Kind, r.Commit, r.Trigger.Actor = kind.Draw(t, "kind"), commit.Draw(t, "commit"), actor.Draw(t, "actor")
+			r.CreatedAt = noon.Add(time.Duration(len(runs)) * time.Minute)
+			r.Status = rapid.SampledFrom(everyStatus).Draw(t, "status")
+			runs = append(runs, r)
+			changed = append(changed, r)
+		}
+		for _, r := range runs { // the indexes follow what runs become
+			if following := next[r.Status]; len(following) > 0 && rapid.IntRange(0, 9).Draw(t, "changes") == 0 {
+				r.Status, r.Commit = rapid.SampledFrom(following).Draw(t, "status"), commit.Draw(t, "commit")
+				again := *r
+				changed = append(changed, &again)
+			}
+		}
+		must(s.Update(func(tx *state.Tx) error {
+			for _, r := range changed {
+				if err := tx.PutRun(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		q := state.RunQuery{Limit: rapid.IntRange(1, 7).Draw(t, "limit"), Stack: rapid.SampledFrom([]string{"", "a", "ab", "c"}).Draw(t, "stack"),
+			Status: rapid.SampledFrom(append([]state.RunStatus{"", "", ""}, everyStatus...)).Draw(t, "status"),
+			Commit: rapid.SampledFrom([]string{"", "", "aaaa", "aaaa1111222233334444666", "bb"}).Draw(t, "commit"), Actor: actor.Draw(t, "actor")}
+		if rapid.Bool().Draw(t, "a kind") {
+			q.Kind = kind.Draw(t, "kind")
+		}
+		if rapid.IntRange(0, 3).Draw(t, "since") == 0 {
+			q.Since = noon.Add(time.Duration(minute.Draw(t, "since")) * time.Minute)
+		}
+		if rapid.IntRange(0, 3).Draw(t, "until") == 0 {
+			q.Until = noon.Add(time.Duration(minute.Draw(t, "until")) * time.Minute)
+		}
+		var want, got []string
+		for _, r := range slices.Backward(runs) {
+			if selects(q, r) {
+				want = append(want, r.ID)
+			}
+		}
+		for page := q; ; {
+			var found []*state.Run
+			var next string
+			must(s.View(func(tx *state.Tx) (err error) { found, next, err = tx.Runs(page); return err }))
+			got = append(got, idsOf(found)...)
+			if page.Before = next; next == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%+v of %d runs selects\n%v, want\n%v", q, len(runs), got, want)
+		}
+	})
+}
+
+// Two filters that each match often, and together only once and long ago: no
+// page looks at all runs, and following the pages finds it.
+func TestPageEndsBeforeItHoldsTheDatabaseUp(t *testing.T) {
+	s := openStore(t)
+	rare := newRun("shop")
+	rare.Trigger.Actor = "ada"
+	putRun(t, s, rare)
+	update(t, s, func(tx *state.Tx) error {
+		for i := range 24_000 {
+			r := newRun([]string{"shop", "blog"}[i%2])
+			r.Trigger.Actor = []string{"bob", "ada"}[i%2]
+			if err := tx.PutRun(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	q := state.RunQuery{Stack: "shop", Actor: "ada"}
+	first, next := query(t, s, q)
+	if len(first) != 0 || next == "" {
+		t.Fatalf("the first page has %d runs and the cursor %q", len(first), next)
+	}
+	q.Before = next
+	if second, next := query(t, s, q); !slices.Equal(second, []string{rare.ID}) || next != "" {
+		t.Errorf("the second page has %v and the cursor %q", second, next)
 	}
 }
 

@@ -3,60 +3,95 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 var (
 	bucketMeta       = []byte("meta")
-	bucketRuns       = []byte("runs")          // run id → Run
-	bucketByStack    = []byte("runs_by_stack") // stack 0x00 run id
-	bucketActive     = []byte("runs_active")   // run id, of runs that are not over
-	bucketStacks     = []byte("stacks")        // name → Stack
-	bucketReleases   = []byte("releases")      // stack 0x00 fingerprint → Release
-	bucketSealed     = []byte("sealed")        // stack 0x00 fingerprint → encrypted recipe
-	bucketLive       = []byte("live")          // stack 0x00 time → Release, when it became live
-	bucketLogs       = []byte("logs")          // run id 0x00 offset → compressed text
-	bucketDeliveries = []byte("deliveries")    // repository 0x00 delivery → Delivery
-	bucketAudit      = []byte("audit")         // sequence → AuditEntry
+	bucketRuns       = []byte("runs")           // run id → Run, compressed where it is over
+	bucketByStack    = []byte("runs_by_stack")  // stack 0x00 kind 0x00 status 0x00 run id
+	bucketByCommit   = []byte("runs_by_commit") // start of the commit 0x00 run id
+	bucketByActor    = []byte("runs_by_actor")  // actor 0x00 run id
+	bucketActive     = []byte("runs_active")    // run id, of runs that are not over
+	bucketStacks     = []byte("stacks")         // name → Stack
+	bucketReleases   = []byte("releases")       // stack 0x00 fingerprint → Release
+	bucketSealed     = []byte("sealed")         // stack 0x00 fingerprint → encrypted recipe
+	bucketLive       = []byte("live")           // stack 0x00 time → Release, when it became live
+	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
+	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery
+	bucketAudit      = []byte("audit")          // sequence → AuditEntry
 
 	keySchema = []byte("schema")
 )
 
-// migrations take the database from one schema version to the next; the
-// version is their number. An entry is never changed once it was released.
-var migrations = []func(*bolt.Tx) error{
-	func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketRuns, bucketByStack, bucketActive, bucketStacks, bucketReleases,
-			bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
+// kept are the buckets whose content nothing else gives; derived are made of
+// the runs.
+var (
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit}
+	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
+)
+
+// The versions of the schema. Version 1 had all runs as plain JSON, and an
+// index by stack alone.
+const (
+	schemaVersion  = 2
+	schemaReplaced = math.MaxUint64 // of a file in whose place another was put
+)
+
+// appended is the share of a page that is filled where keys come in order.
+const appended = 0.9
+
+// makeSchema makes the buckets of an empty database.
+func makeSchema(tx *bolt.Tx) error {
+	for _, name := range slices.Concat(kept, derived) {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return putVersion(tx, schemaVersion)
+}
+
+func putVersion(tx *bolt.Tx, version uint64) error {
+	meta, err := tx.CreateBucketIfNotExists(bucketMeta)
+	if err != nil {
+		return err
+	}
+	return meta.Put(keySchema, binary.BigEndian.AppendUint64(nil, version))
+}
+
+// versionOf returns the version of a database, and whether there is nothing in it.
+func versionOf(db *bolt.DB) (version uint64, empty bool, err error) {
+	err = db.View(func(tx *bolt.Tx) error {
+		first, _ := tx.Cursor().First()
+		empty = first == nil
+		if meta := tx.Bucket(bucketMeta); meta != nil {
+			if raw := meta.Get(keySchema); len(raw) == 8 {
+				version = binary.BigEndian.Uint64(raw)
 			}
 		}
 		return nil
-	},
+	})
+	return version, empty, err
 }
 
-// migrate brings the schema up to date in one transaction: a process that dies
-// here leaves the old schema whole.
-func migrate(db *bolt.DB) error {
-	return db.Update(func(tx *bolt.Tx) error {
-		meta, err := tx.CreateBucketIfNotExists(bucketMeta)
-		if err != nil {
-			return err
-		}
-		var version uint64
-		if raw := meta.Get(keySchema); len(raw) == 8 {
-			version = binary.BigEndian.Uint64(raw)
-		}
-		if version > uint64(len(migrations)) {
-			return fmt.Errorf("the database has schema version %d, this deployer knows %d: run the newer deployer, or restore the backup made before the upgrade", version, len(migrations))
-		}
-		for ; version < uint64(len(migrations)); version++ {
-			if err := migrations[version](tx); err != nil {
-				return fmt.Errorf("migrate the schema from version %d: %w", version, err)
-			}
-		}
-		return meta.Put(keySchema, binary.BigEndian.AppendUint64(nil, version))
-	})
+// migrate takes a database up to the present schema and returns the one to go
+// on with.
+func migrate(db *bolt.DB) (*bolt.DB, error) {
+	version, empty, err := versionOf(db)
+	switch {
+	case err != nil:
+		return db, err
+	case empty:
+		return db, db.Update(makeSchema)
+	case version == schemaReplaced:
+		return db, fmt.Errorf("another deployer has just put a new database in the place of this one: %w", ErrLocked)
+	case version > schemaVersion:
+		return db, fmt.Errorf("the database has schema version %d, this deployer knows %d: run the newer deployer, or restore the backup made before the upgrade", version, schemaVersion)
+	case version < schemaVersion || wasteful(db):
+		return rewrite(db)
+	}
+	return db, nil
 }

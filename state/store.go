@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -31,22 +32,22 @@ func Open(path string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+	db, err := openFile(path)
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s: %w", path, ErrLocked)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
-	// Deliveries that arrive together share one fsync; a lone one does not wait long for company.
-	db.MaxBatchSize = 16
-	db.MaxBatchDelay = 200 * time.Microsecond
-
-	if err := migrate(db); err != nil {
+	if db, err = migrate(db); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &Store{db: db}, nil
+}
+
+func openFile(path string) (*bolt.DB, error) {
+	return bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 }
 
 // Close waits for open transactions and closes the database.
@@ -57,36 +58,35 @@ func (s *Store) View(fn func(*Tx) error) error {
 	return s.db.View(func(tx *bolt.Tx) error { return fn(&Tx{tx: tx}) })
 }
 
+// errUnchanged ends a transaction that changed nothing without writing.
+var errUnchanged = errors.New("nothing was changed")
+
 // Update runs fn in a transaction of its own. Where fn fails nothing is kept.
+// One that changes nothing does not touch the disk.
 func (s *Store) Update(fn func(*Tx) error) error {
 	t := &Tx{}
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		*t = Tx{tx: tx}
-		return fn(t)
+		t.tx = tx
+		if err := fn(t); err != nil {
+			return err
+		}
+		if !t.changed {
+			return errUnchanged
+		}
+		CrashPoint("update before")
+		return nil
 	})
-	s.announce(t, err)
-	return err
-}
-
-// Batch is Update for many concurrent callers: their transactions share one
-// fsync. fn may be called more than once and must set its results anew each time.
-func (s *Store) Batch(fn func(*Tx) error) error {
-	t := &Tx{}
-	err := s.db.Batch(func(tx *bolt.Tx) error {
-		*t = Tx{tx: tx}
-		return fn(t)
-	})
-	s.announce(t, err)
-	return err
-}
-
-func (s *Store) announce(t *Tx, err error) {
-	if err != nil {
-		return
+	if errors.Is(err, errUnchanged) {
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	CrashPoint("update after")
 	for _, id := range t.touched {
 		s.watches.notify(id)
 	}
+	return nil
 }
 
 // Watch returns a channel that receives after each committed change to a run
@@ -95,8 +95,20 @@ func (s *Store) Watch(run string) (changed <-chan struct{}, stop func()) {
 	return s.watches.add(run)
 }
 
+// minFree is the room on its disk, in bytes, below which a database is taken
+// for one that cannot be written: what little it changes may go into pages
+// that it already has, while a delivery would find none.
+const minFree = 4 << 20
+
 // Ping fails where the database cannot be written, as on a full disk.
 func (s *Store) Ping() error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(s.db.Path(), &disk); err != nil {
+		return fmt.Errorf("look for room on the disk of the database: %w", err)
+	}
+	if free := disk.Bavail * uint64(disk.Bsize); free < minFree {
+		return fmt.Errorf("the disk of the database has %d kB left and should have %d: %w", free>>10, minFree>>10, syscall.ENOSPC)
+	}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketMeta).Put([]byte("ping"), []byte(time.Now().UTC().Format(time.RFC3339)))
 	})

@@ -1,13 +1,12 @@
 package state_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -119,77 +118,53 @@ func TestVersionZeroFileIsMigratedWithItsContent(t *testing.T) {
 }
 
 func TestFailedTransactionKeepsNothingAndTellsNobody(t *testing.T) {
-	for name, transact := range map[string]func(*state.Store, func(*state.Tx) error) error{
-		"update": (*state.Store).Update,
-		"batch":  (*state.Store).Batch,
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := openStore(t)
-			run := newRun("shop")
-			changed, stop := s.Watch(run.ID)
-			defer stop()
-			failure := errors.New("no")
-			err := transact(s, func(tx *state.Tx) error {
-				must(t, tx.PutRun(run))
-				must(t, tx.PutAudit(&state.AuditEntry{Action: "deploy"}))
-				must(t, tx.PutDelivery("infra", "1", &state.Delivery{}))
-				return failure
-			})
-			if !errors.Is(err, failure) {
-				t.Fatalf("got %v, want what fn returned", err)
-			}
-			select {
-			case <-changed:
-				t.Error("a change was announced that is not kept")
-			default:
-			}
-			view(t, s, func(tx *state.Tx) error {
-				_, runErr := tx.Run(run.ID)
-				_, deliveryErr := tx.Delivery("infra", "1")
-				audit, err := tx.Audit(10)
-				active, activeErr := tx.ActiveRuns()
-				if !errors.Is(runErr, state.ErrNotFound) || !errors.Is(deliveryErr, state.ErrNotFound) || len(audit)+len(active) != 0 {
-					t.Errorf("kept: run %v, delivery %v, %d audit entries, %d active runs", runErr, deliveryErr, len(audit), len(active))
-				}
-				return errors.Join(err, activeErr)
-			})
-		})
+	s := openStore(t)
+	run := newRun("shop")
+	changed, stop := s.Watch(run.ID)
+	defer stop()
+	failure := errors.New("no")
+	err := s.Update(func(tx *state.Tx) error {
+		must(t, tx.PutRun(run))
+		must(t, tx.PutAudit(&state.AuditEntry{Action: "deploy"}))
+		must(t, tx.PutDelivery("infra", "1", &state.Delivery{}))
+		return failure
+	})
+	if !errors.Is(err, failure) {
+		t.Fatalf("got %v, want what fn returned", err)
 	}
+	select {
+	case <-changed:
+		t.Error("a change was announced that is not kept")
+	default:
+	}
+	view(t, s, func(tx *state.Tx) error {
+		_, runErr := tx.Run(run.ID)
+		_, deliveryErr := tx.Delivery("infra", "1")
+		audit, err := tx.Audit(10)
+		active, activeErr := tx.ActiveRuns()
+		if !errors.Is(runErr, state.ErrNotFound) || !errors.Is(deliveryErr, state.ErrNotFound) || len(audit)+len(active) != 0 {
+			t.Errorf("kept: run %v, delivery %v, %d audit entries, %d active runs", runErr, deliveryErr, len(audit), len(active))
+		}
+		return errors.Join(err, activeErr)
+	})
 }
 
-func TestBatchOfManyWritersKeepsAllAndFailsOnlyItsOwn(t *testing.T) {
-	s := openStore(t)
-	const writers, each = 16, 8
-	failure := errors.New("no")
-	var group sync.WaitGroup
-	for w := range writers {
-		group.Go(func() {
-			for i := range each {
-				fails := i == 3
-				err := s.Batch(func(tx *state.Tx) error {
-					if err := tx.PutRun(newRun(fmt.Sprintf("stack-%d", w))); err != nil || !fails {
-						return err
-					}
-					return failure
-				})
-				if fails != errors.Is(err, failure) {
-					t.Errorf("writer %d, run %d: %v", w, i, err)
-				}
-			}
-		})
-	}
-	group.Wait()
-	if got := len(read(t, s, (*state.Tx).ActiveRuns)); got != writers*(each-1) {
-		t.Errorf("%d runs are kept, want %d", got, writers*(each-1))
-	}
-	for w := range writers {
-		view(t, s, func(tx *state.Tx) error {
-			runs, _, err := tx.Runs(state.RunQuery{Stack: fmt.Sprintf("stack-%d", w)})
-			if len(runs) != each-1 {
-				t.Errorf("stack %d has %d runs, want %d", w, len(runs), each-1)
-			}
-			return err
-		})
+func TestTransactionThatChangesNothingWritesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deployer.db")
+	s, err := state.Open(path)
+	must(t, err)
+	defer s.Close()
+	putRuns(t, s, "shop", 1)
+	before, err := os.ReadFile(path)
+	must(t, err)
+	update(t, s, func(tx *state.Tx) error {
+		_, err := tx.ActiveRuns()
+		return err
+	})
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(before, after) {
+		t.Error("the file is another one")
 	}
 }
 

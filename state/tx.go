@@ -8,23 +8,28 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A Tx reads and, inside Update and Batch, changes the nouns. Its methods are
-// grouped by noun in the files that bear its name.
+// A Tx reads and, inside Update, changes the nouns. Its methods are grouped by
+// noun in the files that bear its name.
 type Tx struct {
 	tx      *bolt.Tx
+	changed bool
 	touched []string // runs to announce after the commit
 }
 
 // key joins parts that cannot hold a zero byte.
 func key(parts ...string) []byte {
-	var b bytes.Buffer
+	size := len(parts)
+	for _, p := range parts {
+		size += len(p)
+	}
+	b := make([]byte, 0, size)
 	for i, p := range parts {
 		if i > 0 {
-			b.WriteByte(0)
+			b = append(b, 0)
 		}
-		b.WriteString(p)
+		b = append(b, p...)
 	}
-	return b.Bytes()
+	return b
 }
 
 func get[T any](tx *bolt.Tx, bucket, k []byte) (*T, error) {
@@ -39,12 +44,22 @@ func get[T any](tx *bolt.Tx, bucket, k []byte) (*T, error) {
 	return v, nil
 }
 
-func put(tx *bolt.Tx, bucket, k []byte, v any) error {
+func (t *Tx) putJSON(bucket, k []byte, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("store %s %q: %w", bucket, k, err)
 	}
-	return tx.Bucket(bucket).Put(k, raw)
+	return t.put(bucket, k, raw)
+}
+
+func (t *Tx) put(bucket, k, raw []byte) error {
+	t.changed = true
+	return t.tx.Bucket(bucket).Put(k, raw)
+}
+
+func (t *Tx) delete(bucket, k []byte) error {
+	t.changed = true
+	return t.tx.Bucket(bucket).Delete(k)
 }
 
 // eachPrefix calls fn for every key that starts with prefix, in order, until
@@ -58,14 +73,14 @@ func eachPrefix(tx *bolt.Tx, bucket, prefix []byte, fn func(k, v []byte) bool) {
 	}
 }
 
-func deletePrefix(tx *bolt.Tx, bucket, prefix []byte) error {
+func (t *Tx) deletePrefix(bucket, prefix []byte) error {
 	var keys [][]byte
-	eachPrefix(tx, bucket, prefix, func(k, _ []byte) bool {
+	eachPrefix(t.tx, bucket, prefix, func(k, _ []byte) bool {
 		keys = append(keys, bytes.Clone(k))
 		return true
 	})
 	for _, k := range keys {
-		if err := tx.Bucket(bucket).Delete(k); err != nil {
+		if err := t.delete(bucket, k); err != nil {
 			return err
 		}
 	}

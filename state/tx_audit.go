@@ -11,7 +11,7 @@ func (t *Tx) PutAudit(e *AuditEntry) error {
 	if err != nil {
 		return err
 	}
-	return put(t.tx, bucketAudit, binary.BigEndian.AppendUint64(nil, seq), e)
+	return t.putJSON(bucketAudit, binary.BigEndian.AppendUint64(nil, seq), e)
 }
 
 // Audit returns the newest entries first, at most limit of them.

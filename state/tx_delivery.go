@@ -15,5 +15,5 @@ func (t *Tx) Delivery(repository, id string) (*Delivery, error) {
 
 // PutDelivery remembers a delivery.
 func (t *Tx) PutDelivery(repository, id string, d *Delivery) error {
-	return put(t.tx, bucketDeliveries, key(repository, id), d)
+	return t.putJSON(bucketDeliveries, key(repository, id), d)
 }

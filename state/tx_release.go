@@ -17,11 +17,11 @@ func (t *Tx) Release(stack, id string) (*Release, error) {
 // recipe that it can be run again from.
 func (t *Tx) PutRelease(r *Release, sealed []byte) error {
 	if sealed != nil {
-		if err := t.tx.Bucket(bucketSealed).Put(key(r.Stack, r.ID), sealed); err != nil {
+		if err := t.put(bucketSealed, key(r.Stack, r.ID), sealed); err != nil {
 			return err
 		}
 	}
-	return put(t.tx, bucketReleases, key(r.Stack, r.ID), r)
+	return t.putJSON(bucketReleases, key(r.Stack, r.ID), r)
 }
 
 // Sealed returns the encrypted recipe of a release.
@@ -44,15 +44,15 @@ func (t *Tx) Releases(stack string) ([]*Release, error) {
 
 // DeleteRelease forgets a release and its recipe.
 func (t *Tx) DeleteRelease(stack, id string) error {
-	if err := t.tx.Bucket(bucketSealed).Delete(key(stack, id)); err != nil {
+	if err := t.delete(bucketSealed, key(stack, id)); err != nil {
 		return err
 	}
-	return t.tx.Bucket(bucketReleases).Delete(key(stack, id))
+	return t.delete(bucketReleases, key(stack, id))
 }
 
 // WentLive notes that from r.At on the release's containers run.
 func (t *Tx) WentLive(r *Release) error {
-	return put(t.tx, bucketLive, liveKey(r), r)
+	return t.putJSON(bucketLive, liveKey(r), r)
 }
 
 func liveKey(r *Release) []byte {

@@ -14,7 +14,7 @@ func (t *Tx) Stack(name string) (*Stack, error) {
 }
 
 // PutStack stores a stack.
-func (t *Tx) PutStack(s *Stack) error { return put(t.tx, bucketStacks, []byte(s.Name), s) }
+func (t *Tx) PutStack(s *Stack) error { return t.putJSON(bucketStacks, []byte(s.Name), s) }
 
 // ChangeStack reads a stack, lets fn change it and stores it.
 func (t *Tx) ChangeStack(name string, fn func(*Stack)) error {

@@ -45,12 +45,12 @@ func TestWatchCoalescesChangesOfRunAndLog(t *testing.T) {
 	defer stop()
 	for range 5 {
 		putRun(t, s, run)
-		must(t, s.AppendLog(run.ID, 0, []byte("line\n")))
+		must(t, appendLog(s, run.ID, 0, []byte("line\n")))
 	}
 	if got := signals(changed); got != 1 {
 		t.Errorf("%d signals wait after ten changes, want 1", got)
 	}
-	must(t, s.AppendLog(run.ID, 5, []byte("line\n")))
+	must(t, appendLog(s, run.ID, 5, []byte("line\n")))
 	if got := signals(changed); got != 1 {
 		t.Errorf("%d signals after one more line, want 1", got)
 	}
@@ -88,7 +88,7 @@ func TestWatcherSeesTheLastChange(t *testing.T) {
 	for range writers {
 		group.Go(func() {
 			for range each {
-				err := s.Batch(func(tx *state.Tx) error {
+				err := s.Update(func(tx *state.Tx) error {
 					r, err := tx.Run(run.ID)
 					if err != nil {
 						return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"deployer/config"
@@ -20,19 +19,29 @@ import (
 	"deployer/server"
 	"deployer/state"
 	"deployer/target/compose"
-	"deployer/webhook"
 )
 
 // An app is a whole deployer, wired. close undoes in reverse what newApp made.
 type app struct {
-	store    *state.Store
-	queue    *pipeline.Queue
-	server   *server.Server
+	started *config.Config // what cannot change while it runs, it has from here
+	log     *slog.Logger
+	memory  string // folder on tmpfs
+	store   *state.Store
+	queue   *pipeline.Queue
+	server  *server.Server
+	inForce atomic.Pointer[setup]
+
+	// Made when they are first needed and kept for the life of the app, since a
+	// mirror's folder belongs to one Mirror. A setup that does not use one has
+	// it closed; a run that still does opens again what it needs.
+	mirrors map[string]*gitsync.Mirror // by repository
+	targets map[string]*compose.Target // by what they are made of
+
 	teardown []func() error
 }
 
 func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
-	a = &app{}
+	a = &app{started: c, log: log, mirrors: map[string]*gitsync.Mirror{}, targets: map[string]*compose.Target{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -49,26 +58,33 @@ func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
 	if err != nil {
 		return a, err
 	}
-	stacks, err := a.stacks(c)
+	if a.memory, err = memoryFolder(c.Data); err != nil {
+		return a, err
+	}
+	a.teardown = append(a.teardown, func() error { return a.closeUnused(&setup{}) })
+	s, err := a.setUp(c)
 	if err != nil {
 		return a, err
 	}
+	a.inForce.Store(s)
+	return a, a.wire(s, vault)
+}
+
+// wire makes the queue and the server.
+func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 	runner := pipeline.NewRunner(a.store, pipeline.Parts{
-		Vault: vault, Mask: masks(c), Dial: (&net.Dialer{}).DialContext, Client: &http.Client{},
-		Resolver: net.DefaultResolver, Now: time.Now, Log: log, LogLimit: int64(c.Retention.Log),
-		Retention: state.Retention{Runs: c.Retention.Runs, Age: c.Retention.Age},
+		Vault: vault, Mask: a.mask, LogLimit: a.logLimit, Retention: a.retention,
+		Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver, Now: time.Now, Log: a.log,
 	})
 	metrics := &observers{}
-	a.queue = pipeline.NewQueue(a.store, runner, stacks, c.Workers, log, metrics)
+	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics)
 	a.server, err = server.New(server.Options{
-		Store: a.store, Intake: a.queue, Control: a.queue, Stacks: a.queue, Access: access(c),
-		URL: c.URL, TLS: serverTLS(c), TrustedProxies: c.TrustedProxies, Version: version, Log: log, Now: time.Now,
+		Store: a.store, Intake: a.queue, Control: a.queue, Stacks: a.queue, Access: s.access,
+		URL: a.started.URL, TLS: serverTLS(a.started), TrustedProxies: a.started.TrustedProxies,
+		Version: version, Log: a.log, Now: time.Now,
 	})
-	if err != nil {
-		return a, err
-	}
 	metrics.server = a.server
-	return a, nil
+	return err
 }
 
 func (a *app) close() error {
@@ -84,140 +100,24 @@ type observers struct{ server *server.Server }
 
 func (o *observers) RunChanged(run *state.Run) { o.server.RunChanged(run) }
 
-// stacks makes each enabled stack of the configuration with its mirror and
-// its target; those that share a repository or an Engine share these.
-func (a *app) stacks(c *config.Config) ([]*pipeline.Stack, error) {
-	mirrors := map[string]*gitsync.Mirror{}
-	for name, r := range c.Repositories {
-		mirrors[name] = gitsync.Open(filepath.Join(c.Data, "mirrors", name+".git"), remote(r))
-		a.teardown = append(a.teardown, mirrors[name].Close)
-	}
-	targets := map[string]*compose.Target{}
-	memory, err := memoryFolder(c.Data)
-	if err != nil {
-		return nil, err
-	}
-	keys := secrets.Keyring{}
-	for _, file := range c.Secrets.AgeKeyFiles {
-		keys.AgeKeyFiles = append(keys.AgeKeyFiles, string(file))
-	}
-	var out []*pipeline.Stack
-	for name, s := range c.Stacks {
-		if !s.Enabled {
-			continue
+// mask makes a redactor that knows every secret of deployer.yaml: as it was
+// loaded, and as its file has it now.
+func (a *app) mask() *secrets.Redactor {
+	r := secrets.NewRedactor()
+	for _, s := range a.inForce.Load().secrets {
+		r.Add(secrets.NewValue(s.Reveal()))
+		if now, err := s.Read(); err == nil {
+			r.Add(secrets.NewValue(now))
 		}
-		t, err := a.target(c, s.Target, targets)
-		if err != nil {
-			return nil, fmt.Errorf("stacks.%s.target: %w", name, err)
-		}
-		out = append(out, &pipeline.Stack{
-			Name: name, Repository: s.Repository, Branch: s.Branch, Directory: s.Directory, Project: s.Project,
-			Environment: s.Environment, Claim: s.Target.Docker + " " + s.Project, Poll: c.Repositories[s.Repository].Poll,
-			Approval: s.Approval, Freezes: freezes(s.Freeze),
-			Mirror: mirrors[s.Repository], Keys: keys, Target: t,
-			Roots: pipeline.NewRoots(c.Data, memory, name),
-		})
 	}
-	return out, nil
+	return r
 }
 
-func (a *app) target(c *config.Config, want config.Target, known map[string]*compose.Target) (*compose.Target, error) {
-	key := strings.Join([]string{want.Docker, string(want.CAFile), string(want.CertFile), string(want.KeyFile)}, " ")
-	if t, ok := known[key]; ok {
-		return t, nil
-	}
-	t, err := compose.New(compose.Options{
-		Host: want.Docker, CAFile: string(want.CAFile), CertFile: string(want.CertFile), KeyFile: string(want.KeyFile),
-		Clock: time.Now, Auth: registryAuth(c),
-	})
-	if err != nil {
-		return nil, err
-	}
-	a.teardown = append(a.teardown, t.Close)
-	known[key] = t
-	return t, nil
-}
+func (a *app) logLimit() int64 { return int64(a.inForce.Load().config.Retention.Log) }
 
-func freezes(in []config.Freeze) []pipeline.Freeze {
-	var out []pipeline.Freeze
-	for _, f := range in {
-		out = append(out, pipeline.Freeze{From: pipeline.WeekTime(f.From), Until: pipeline.WeekTime(f.Until), Location: f.Location})
-	}
-	return out
-}
-
-func remote(r *config.Repository) gitsync.Remote {
-	out := gitsync.Remote{URL: r.URL, CAFile: string(r.CAFile)}
-	if r.Auth != nil {
-		out.Username, out.SSHKeyFile, out.KnownHostsFile = r.Auth.Username, string(r.Auth.SSHKeyFile), string(r.Auth.KnownHostsFile)
-		if !r.Auth.Password.Empty() {
-			out.Password = gitsync.Credential{
-				Source: "auth of repository " + r.Name + " in deployer.yaml",
-				Read:   func() (string, error) { return r.Auth.Password.Reveal(), nil },
-			}
-		}
-	}
-	return out
-}
-
-func registryAuth(c *config.Config) func(context.Context, string) (string, string, error) {
-	return func(_ context.Context, host string) (string, string, error) {
-		r, ok := c.Registries[host]
-		if !ok {
-			return "", "", nil
-		}
-		return r.Username, r.Password.Reveal(), nil
-	}
-}
-
-// masks returns a maker of redactors that know every secret of deployer.yaml.
-func masks(c *config.Config) func() *secrets.Redactor {
-	var own []secrets.Value
-	add := func(s config.Secret) {
-		if !s.Empty() {
-			own = append(own, secrets.NewValue(s.Reveal()))
-		}
-	}
-	for _, r := range c.Repositories {
-		if r.Auth != nil {
-			add(r.Auth.Password)
-		}
-		if r.Webhook != nil {
-			for _, s := range r.Webhook.Secrets() {
-				add(s)
-			}
-		}
-	}
-	for _, r := range c.Registries {
-		add(r.Password)
-	}
-	return func() *secrets.Redactor {
-		r := secrets.NewRedactor()
-		r.Add(own...)
-		return r
-	}
-}
-
-func access(c *config.Config) server.Access {
-	a := server.Access{Hooks: map[string]server.Hook{}}
-	for _, t := range c.Tokens {
-		a.Tokens = append(a.Tokens, server.Token{Name: t.Name, Role: server.Role(t.Role), SHA256: t.SHA256})
-	}
-	for name, r := range c.Repositories {
-		if r.Webhook == nil {
-			continue
-		}
-		provider, ok := webhook.Lookup(r.Webhook.Provider)
-		if !ok {
-			continue // config refuses what this version does not support
-		}
-		var keys [][]byte
-		for _, s := range r.Webhook.Secrets() {
-			keys = append(keys, []byte(s.Reveal()))
-		}
-		a.Hooks[name] = server.Hook{Provider: provider, Secrets: func() ([][]byte, error) { return keys, nil }}
-	}
-	return a
+func (a *app) retention() state.Retention {
+	r := a.inForce.Load().config.Retention
+	return state.Retention{Runs: r.Runs, Age: r.Age}
 }
 
 func serverTLS(c *config.Config) *server.TLS {

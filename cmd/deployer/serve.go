@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,34 +27,33 @@ func newServe() *cobra.Command {
 		Use: "serve", Short: "Take webhooks, and deploy", GroupID: groupHere, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			c, err := config.Load(path)
 			if err != nil {
 				return exitError{exitUsage, err}
 			}
-			for _, warning := range c.Warnings {
-				log.Warn(warning.Message, "file", warning.File, "line", warning.Line, "key", warning.Path, "hint", warning.Hint)
+			logWarnings(log, c)
+			app, err := newApp(c, log)
+			if err != nil {
+				return err
 			}
-			return serve(cmd.Context(), c, log, nil)
+			return errors.Join(app.serve(cmd.Context(), path, hangups), app.close())
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "/etc/deployer/deployer.yaml", "configuration file")
 	return cmd
 }
 
-// serve runs a server until ctx ends. It calls ready, where that is not nil,
-// with the address that it listens on.
-func serve(ctx context.Context, c *config.Config, log *slog.Logger, ready func(net.Addr)) (err error) {
-	app, err := newApp(c, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, app.close()) }()
-
-	ln, err := net.Listen("tcp", c.Listen)
+// serve runs the server until ctx ends. At each hangup it reads the
+// configuration at path again.
+func (a *app) serve(ctx context.Context, path string, hangups <-chan os.Signal) error {
+	ln, err := net.Listen("tcp", a.started.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w; change listen: in deployer.yaml, or stop what holds the address", err)
 	}
-	stopMetrics, err := app.serveMetrics(c.MetricsListen, log)
+	stopMetrics, err := a.serveMetrics(a.started.MetricsListen)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -61,20 +62,23 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, ready func(n
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	failed := make(chan error, 2)
-	go func() { failed <- app.queue.Serve(ctx, stopGrace) }()
-	go func() { failed <- app.server.Serve(ctx, ln) }()
-	log.Info("deployer is ready", "version", version, "listen", ln.Addr().String(), "stacks", len(app.queue.Names()), "data", c.Data)
+	go func() { failed <- a.queue.Serve(ctx, stopGrace) }()
+	go func() { failed <- a.server.Serve(ctx, ln) }()
+	a.log.Info("deployer is ready", "version", version, "listen", ln.Addr().String(), "stacks", len(a.queue.Names()), "data", a.started.Data)
 	notifySystemd()
-	if ready != nil {
-		ready(ln.Addr())
+	for {
+		select {
+		case <-hangups:
+			a.reload(path)
+		case first := <-failed:
+			stop() // the one that is left stops too
+			return errors.Join(first, <-failed)
+		}
 	}
-	first := <-failed
-	stop() // the one that is left stops too
-	return errors.Join(first, <-failed)
 }
 
 // serveMetrics opens the metrics' own address, where there is one.
-func (a *app) serveMetrics(address string, log *slog.Logger) (stop func(), err error) {
+func (a *app) serveMetrics(address string) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
@@ -85,7 +89,7 @@ func (a *app) serveMetrics(address string, log *slog.Logger) (stop func(), err e
 	srv := &http.Server{Handler: a.server.MetricsHandler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("serve metrics", "error", err)
+			a.log.Error("serve metrics", "error", err)
 		}
 	}()
 	return func() { _ = srv.Close() }, nil

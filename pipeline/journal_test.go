@@ -5,11 +5,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"deployer/state"
 )
 
-func openLog(b *bench, limit int64) *runLog {
+// logged is the run whose log these tests write.
+var logged = &state.Run{ID: "run", Status: state.RunRunning}
+
+func open(b *bench, limit int64) *journal {
 	b.t.Helper()
-	log, err := openRunLog(b.store, "run", limit)
+	log, err := openJournal(b.store, "run", limit)
 	b.must(err)
 	return log
 }
@@ -21,7 +26,7 @@ func storedLog(b *bench) string {
 	return string(text)
 }
 
-func write(b *bench, log *runLog, text string) {
+func write(b *bench, log *journal, text string) {
 	b.t.Helper()
 	if n, err := log.Write([]byte(text)); n != len(text) || err != nil {
 		b.t.Errorf("write of %d bytes: %d, %v", len(text), n, err)
@@ -30,7 +35,7 @@ func write(b *bench, log *runLog, text string) {
 
 func TestLogIsStoredByItselfAfterAMoment(t *testing.T) {
 	b := newBench(t)
-	log := openLog(b, 1000)
+	log := open(b, 1000)
 	changed, stop := b.store.Watch("run")
 	defer stop()
 	write(b, log, "one\n")
@@ -39,33 +44,33 @@ func TestLogIsStoredByItselfAfterAMoment(t *testing.T) {
 	if got := storedLog(b); got != "one\ntwo\n" {
 		t.Errorf("stored is %q", got)
 	}
-	b.must(log.Flush())
+	b.must(log.Commit(logged, nil))
 }
 
 func TestLargePieceIsStoredAtOnce(t *testing.T) {
 	b := newBench(t)
-	log := openLog(b, 1<<20)
-	write(b, log, strings.Repeat("x", logPiece))
-	if got := storedLog(b); len(got) != logPiece {
+	log := open(b, 1<<20)
+	write(b, log, strings.Repeat("x", journalPiece))
+	if got := storedLog(b); len(got) != journalPiece {
 		t.Errorf("%d bytes are stored", len(got))
 	}
-	b.must(log.Flush())
+	b.must(log.Commit(logged, nil))
 }
 
 func TestLogEndsAtItsLimitAndSaysSo(t *testing.T) {
 	b := newBench(t)
-	log := openLog(b, 10)
+	log := open(b, 10)
 	write(b, log, "12345\n")
 	write(b, log, "6789 and more\n")
 	write(b, log, "never seen\n")
-	b.must(log.Flush())
+	b.must(log.Commit(logged, nil))
 	got := storedLog(b)
 	if !strings.HasPrefix(got, "12345\n6789\n") || !strings.Contains(got, "reached its limit") || strings.Contains(got, "more") {
 		t.Errorf("stored is %q", got)
 	}
-	again := openLog(b, 10) // the next start does not begin anew
+	again := open(b, 10) // the next start does not begin anew
 	write(b, again, "after a restart\n")
-	b.must(again.Flush())
+	b.must(again.Commit(logged, nil))
 	if storedLog(b) != got {
 		t.Errorf("after a restart it is %q", storedLog(b))
 	}
@@ -74,9 +79,9 @@ func TestLogEndsAtItsLimitAndSaysSo(t *testing.T) {
 func TestLogGoesOnWhereTheLastStartEnded(t *testing.T) {
 	b := newBench(t)
 	for _, line := range []string{"one\n", "two\n"} {
-		log := openLog(b, 1000)
+		log := open(b, 1000)
 		write(b, log, line)
-		b.must(log.Flush())
+		b.must(log.Commit(logged, nil))
 	}
 	if got := storedLog(b); got != "one\ntwo\n" {
 		t.Errorf("stored is %q", got)
@@ -85,7 +90,7 @@ func TestLogGoesOnWhereTheLastStartEnded(t *testing.T) {
 
 func TestLinesOfManyWritersStayWhole(t *testing.T) {
 	b := newBench(t)
-	log := openLog(b, 1<<20)
+	log := open(b, 1<<20)
 	const writers, lines = 8, 100
 	var group sync.WaitGroup
 	for w := range writers {
@@ -95,7 +100,7 @@ func TestLinesOfManyWritersStayWhole(t *testing.T) {
 					t.Error(err)
 				}
 				if i%40 == 0 {
-					if err := log.Flush(); err != nil {
+					if err := log.Commit(logged, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -103,7 +108,7 @@ func TestLinesOfManyWritersStayWhole(t *testing.T) {
 		})
 	}
 	group.Wait()
-	b.must(log.Flush())
+	b.must(log.Commit(logged, nil))
 	next := make([]int, writers)
 	for line := range strings.Lines(storedLog(b)) {
 		var w, i int
@@ -122,12 +127,40 @@ func TestLinesOfManyWritersStayWhole(t *testing.T) {
 	}
 }
 
-func TestLogThatCannotBeStoredEndsNoDeployAndIsReported(t *testing.T) {
+func TestWhatCannotBeStoredGoesWithTheNextTransaction(t *testing.T) {
 	b := newBench(t)
-	log := openLog(b, 1000)
+	log := open(b, 1000)
 	b.must(b.store.Close())
-	write(b, log, "lost\n")
-	if log.Flush() == nil {
-		t.Error("nothing is said of the lines that were lost")
+	write(b, log, strings.Repeat("x", 100))
+	log.Show(logged)
+	if log.Commit(logged, nil) == nil {
+		t.Error("a run that is not on disk is reported as stored")
+	}
+	store, err := state.Open(b.database())
+	b.must(err)
+	defer store.Close()
+	log.store = store
+	b.must(log.Commit(logged, nil))
+	if text, err := store.ReadLog("run", 0, 1000); len(text) != 100 || err != nil {
+		t.Errorf("%d bytes of the log are stored: %v", len(text), err)
+	}
+}
+
+func TestRunIsShownWithinAMoment(t *testing.T) {
+	b := newBench(t)
+	log := open(b, 1000)
+	changed, stop := b.store.Watch("run")
+	defer stop()
+	run := *logged
+	run.Stages = []state.StageResult{{Name: state.StageFetch, Steps: []state.Step{{Name: "as it was"}}}}
+	log.Show(&run)
+	run.Stages[0].Steps[0].Name = "as it goes on" // the run may change at once
+	b.await(changed)
+	if got := b.run("run").Stages[0].Steps[0].Name; got != "as it was" {
+		t.Errorf("shown is %q", got)
+	}
+	b.must(log.Commit(&run, nil))
+	if got := b.run("run").Stages[0].Steps[0].Name; got != "as it goes on" {
+		t.Errorf("after the commit it is %q", got)
 	}
 }

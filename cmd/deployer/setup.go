@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"deployer/config"
+	"deployer/gitsync"
+	"deployer/pipeline"
+	"deployer/secrets"
+	"deployer/server"
+	"deployer/target/compose"
+	"deployer/webhook"
+)
+
+// A setup is what follows from one deployer.yaml. It is never changed: a
+// reload makes the next one.
+type setup struct {
+	config  *config.Config
+	stacks  []*pipeline.Stack
+	targets map[*compose.Target]bool // those that the stacks run on
+	access  server.Access
+	secrets []config.Secret // to be masked wherever text is written
+}
+
+// setUp makes the setup of a configuration, with the mirrors and targets that
+// it needs and the app has not made yet. Nothing of it is in force then.
+func (a *app) setUp(c *config.Config) (*setup, error) {
+	s := &setup{config: c, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
+	for name, r := range c.Repositories {
+		if a.mirrors[name] == nil {
+			a.mirrors[name] = gitsync.Open(filepath.Join(a.started.Data, "mirrors", name+".git"), remote(r))
+		}
+	}
+	var keys secrets.Keyring
+	for _, file := range c.Secrets.AgeKeyFiles {
+		keys.AgeKeyFiles = append(keys.AgeKeyFiles, string(file))
+	}
+	for name, stack := range c.Stacks {
+		if !stack.Enabled {
+			continue
+		}
+		target, err := a.target(stack.Target)
+		if err != nil {
+			return nil, fmt.Errorf("stacks.%s.target: %w", name, err)
+		}
+		s.targets[target] = true
+		s.stacks = append(s.stacks, &pipeline.Stack{
+			Name: name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
+			Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
+			Poll: c.Repositories[stack.Repository].Poll, Approval: stack.Approval, Freezes: freezes(stack.Freeze),
+			Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
+			Roots: pipeline.NewRoots(a.started.Data, a.memory, name),
+		})
+	}
+	return s, nil
+}
+
+// enforce puts a setup in the place of the one in force. The stacks change
+// before the deliveries that are taken do: a delivery for a new repository
+// finds the stacks that follow it.
+func (a *app) enforce(s *setup) error {
+	a.inForce.Store(s)
+	for name, r := range s.config.Repositories {
+		a.mirrors[name].SetRemote(remote(r))
+	}
+	a.queue.Reload(s.stacks, s.config.Workers)
+	a.server.Reload(s.access)
+	return a.closeUnused(s)
+}
+
+// closeUnused closes the mirrors and targets that a setup does not use.
+func (a *app) closeUnused(s *setup) error {
+	var errs []error
+	for name, m := range a.mirrors {
+		if s.config == nil || s.config.Repositories[name] == nil {
+			errs = append(errs, m.Close())
+		}
+	}
+	for _, t := range a.targets {
+		if !s.targets[t] {
+			errs = append(errs, t.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func freezes(in []config.Freeze) []pipeline.Freeze {
+	var out []pipeline.Freeze
+	for _, f := range in {
+		out = append(out, pipeline.Freeze{From: pipeline.WeekTime(f.From), Until: pipeline.WeekTime(f.Until), Location: f.Location})
+	}
+	return out
+}
+
+// remote says how to fetch. The files that it names are read at each fetch.
+func remote(r *config.Repository) gitsync.Remote {
+	out := gitsync.Remote{URL: r.URL, CAFile: string(r.CAFile)}
+	if r.Auth != nil {
+		out.Username, out.SSHKeyFile, out.KnownHostsFile = r.Auth.Username, string(r.Auth.SSHKeyFile), string(r.Auth.KnownHostsFile)
+		if !r.Auth.Password.Empty() {
+			out.Password = gitsync.Credential{
+				Source: "auth of repository " + r.Name + " in deployer.yaml",
+				Read:   r.Auth.Password.Read,
+			}
+		}
+	}
+	return out
+}
+
+func access(c *config.Config) server.Access {
+	a := server.Access{Hooks: map[string]server.Hook{}}
+	for _, t := range c.Tokens {
+		a.Tokens = append(a.Tokens, server.Token{Name: t.Name, Role: server.Role(t.Role), SHA256: t.SHA256})
+	}
+	for name, r := range c.Repositories {
+		if r.Webhook == nil {
+			continue
+		}
+		provider, ok := webhook.Lookup(r.Webhook.Provider)
+		if !ok {
+			continue // config refuses what this version does not support
+		}
+		var keys [][]byte
+		for _, s := range r.Webhook.Secrets() {
+			keys = append(keys, []byte(s.Reveal()))
+		}
+		a.Hooks[name] = server.Hook{Provider: provider, Secrets: func() ([][]byte, error) { return keys, nil }}
+	}
+	return a
+}
+
+// secretsOf returns every secret of a configuration.
+func secretsOf(c *config.Config) []config.Secret {
+	var all []config.Secret
+	for _, r := range c.Repositories {
+		if r.Auth != nil {
+			all = append(all, r.Auth.Password)
+		}
+		if r.Webhook != nil {
+			all = append(all, r.Webhook.Secrets()...)
+		}
+	}
+	for _, r := range c.Registries {
+		all = append(all, r.Password)
+	}
+	return all
+}
