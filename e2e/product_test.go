@@ -13,10 +13,11 @@ func TestMain(m *testing.M) { os.Exit(producttest.Main(m)) }
 // of it besides.
 type product struct {
 	*producttest.Product
-	t *testing.T
+	t     *testing.T
+	proxy *engineProxy // in front of the Engine, where there is one
 }
 
 func newProduct(t *testing.T) *product {
 	t.Helper()
-	return &product{producttest.New(t), t}
+	return &product{Product: producttest.New(t), t: t}
 }

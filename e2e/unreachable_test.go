@@ -32,8 +32,8 @@ func TestGitServerThatIsDown(t *testing.T) {
 	run := p.Wait(p.History()[0].ID)
 	producttest.MustEnd(t, run, state.RunFailed)
 	for _, says := range []string{p.Git.URL, "unreachable", "see that the Git server answers"} {
-		if !strings.Contains(run.Error, says) {
-			t.Errorf("the error does not say %q: %s", says, run.Error)
+		if !strings.Contains(run.Error+run.Hint, says) {
+			t.Errorf("the error does not say %q: %s (%s)", says, run.Error, run.Hint)
 		}
 	}
 

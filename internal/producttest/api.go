@@ -3,6 +3,7 @@ package producttest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -14,38 +15,47 @@ import (
 // Call sends a request to the API as one of the roles and decodes the answer.
 func (p *Product) Call(role, method, path string, body, out any) int {
 	p.T.Helper()
+	status, err := p.TryCall(role, method, path, body, out)
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	return status
+}
+
+// TryCall is Call of a server that may be gone.
+func (p *Product) TryCall(role, method, path string, body, out any) (status int, err error) {
 	var in io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			p.T.Fatal(err)
+			return 0, err
 		}
 		in = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequest(method, p.URL+path, in)
 	if err != nil {
-		p.T.Fatal(err)
+		return 0, err
 	}
 	if role != "" {
 		req.Header.Set("Authorization", "Bearer "+p.Keys[role])
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		p.T.Fatal(err)
+		return 0, err
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		p.T.Fatal(err)
+		return 0, err
 	}
 	if text, ok := out.(*string); ok {
 		*text = string(raw)
 	} else if out != nil {
 		if err := json.Unmarshal(raw, out); err != nil {
-			p.T.Fatalf("%s %s answered %s: %s", method, path, res.Status, raw)
+			return 0, fmt.Errorf("%s %s answered %s: %s", method, path, res.Status, raw)
 		}
 	}
-	return res.StatusCode
+	return res.StatusCode, nil
 }
 
 // Wait returns a run when it is over.

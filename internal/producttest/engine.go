@@ -15,17 +15,18 @@ import (
 // removeKeptImages removes, at the end, the names that deployer gives to the
 // images of the stack.
 func (p *Product) removeKeptImages() {
+	stack := p.Stack
 	p.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		images, err := p.Engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", "deployer.local/"+p.Stack))})
+		images, err := p.Engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", "deployer.local/"+stack))})
 		if err != nil {
 			p.T.Errorf("list kept images: %v", err)
 			return
 		}
 		for _, kept := range images {
 			for _, tag := range kept.RepoTags {
-				if strings.HasPrefix(tag, "deployer.local/"+p.Stack+":") {
+				if strings.HasPrefix(tag, "deployer.local/"+stack+":") {
 					_, _ = p.Engine.ImageRemove(ctx, tag, image.RemoveOptions{})
 				}
 			}

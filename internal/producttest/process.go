@@ -13,6 +13,14 @@ import (
 // Start starts the server and waits until it is ready.
 func (p *Product) Start() {
 	p.T.Helper()
+	if !p.TryStart() {
+		p.T.Fatalf("the server ended before it was ready\n%s", p.Log)
+	}
+}
+
+// TryStart is Start that reports whether the server lived to be ready.
+func (p *Product) TryStart() bool {
+	p.T.Helper()
 	p.process = exec.Command(p.Program, "serve", "--config", p.Path("deployer.yaml"))
 	p.process.Stdout, p.process.Stderr = p.Log, p.Log
 	p.process.Env = append(os.Environ(), "PROCESS_CANARY=must-not-reach-a-container",
@@ -26,11 +34,35 @@ func (p *Product) Start() {
 	p.Eventually(20*time.Second, "the server is ready", func() bool {
 		res, err := http.Get(p.URL + "/readyz")
 		if err != nil {
-			return false
+			return p.Dead()
 		}
 		_ = res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
+	return !p.Dead()
+}
+
+// Exited is closed when the process that was started last has ended.
+func (p *Product) Exited() <-chan struct{} { return p.exited }
+
+// Dead reports whether the process that was started last has ended.
+func (p *Product) Dead() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// PID is the id of the process that was started last.
+func (p *Product) PID() int { return p.process.Process.Pid }
+
+// Shooter returns what sends SIGKILL to the present process, from any
+// goroutine, without waiting for its end.
+func (p *Product) Shooter() (shoot func()) {
+	process := p.process.Process
+	return func() { _ = process.Kill() }
 }
 
 // Stop ends the server as a service manager does.

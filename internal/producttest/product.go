@@ -47,8 +47,14 @@ type Product struct {
 // a configuration and a running server. All of it is removed with the test.
 func New(t testing.TB) *Product {
 	t.Helper()
+	return NewOver(t, gittest.NewRepo(t))
+}
+
+// NewOver is New with a config repository that is there already.
+func NewOver(t testing.TB, repo *gittest.Repo) *Product {
+	t.Helper()
 	p := &Product{
-		T: t, Engine: enginetest.Client(t), Repo: gittest.NewRepo(t), Dir: t.TempDir(), Stack: enginetest.Name(t),
+		T: t, Engine: enginetest.Client(t), Repo: repo, Dir: t.TempDir(), Stack: enginetest.Name(t),
 		Log: &lockedBuffer{}, Keys: map[string]string{}, Poll: "0", Memory: memoryFolder(t), Program: Binary(t),
 	}
 	p.Git = gittest.Serve(t, p.Repo)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"deployer/gitsync/gittest"
@@ -67,9 +68,18 @@ func (p *Product) Sign(body []byte) string {
 // Post delivers a body as it is given.
 func (p *Product) Post(body []byte, signature, delivery string) (status int, answer []byte) {
 	p.T.Helper()
-	req, err := http.NewRequest(http.MethodPost, p.URL+"/hooks/config", bytes.NewReader(body))
+	status, answer, err := p.TryPost(body, signature, delivery)
 	if err != nil {
 		p.T.Fatal(err)
+	}
+	return status, answer
+}
+
+// TryPost is Post to a server that may be gone.
+func (p *Product) TryPost(body []byte, signature, delivery string) (status int, answer []byte, err error) {
+	req, err := http.NewRequest(http.MethodPost, p.URL+"/hooks/config", bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if signature != "" {
@@ -78,12 +88,9 @@ func (p *Product) Post(body []byte, signature, delivery string) (status int, ans
 	req.Header.Set("X-Delivery", delivery)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		p.T.Fatal(err)
+		return 0, nil, err
 	}
 	defer res.Body.Close()
-	var out bytes.Buffer
-	if _, err := out.ReadFrom(res.Body); err != nil {
-		p.T.Fatal(err)
-	}
-	return res.StatusCode, out.Bytes()
+	answer, err = io.ReadAll(res.Body)
+	return res.StatusCode, answer, err
 }
