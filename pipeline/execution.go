@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"deployer/gitsync"
@@ -68,16 +69,16 @@ func (x *Execution) Step(ctx context.Context, name string, work func(context.Con
 	if err != nil {
 		result = check.Result{Status: state.StepFailed, Message: err.Error(), Hint: Hint(err)}
 	}
-	x.record(name, result, started)
+	x.record(name, result, x.since(started))
 	return err
 }
 
 // record adds a finished step to the present stage, masked, and shows the run as it is now.
-func (x *Execution) record(name string, r check.Result, started time.Time) {
+func (x *Execution) record(name string, r check.Result, took time.Duration) {
 	step := state.Step{
 		Name: x.Mask.Redact(name), Status: r.Status,
 		Message: x.Mask.Redact(r.Message), Hint: x.Mask.Redact(r.Hint),
-		DurationMS: x.runner.now().Sub(started).Milliseconds(),
+		DurationMS: took.Milliseconds(),
 	}
 	x.stage.Steps = append(x.stage.Steps, step)
 	x.Logf("%s · %s: %s %s", x.stage.Name, step.Name, step.Status, step.Message)
@@ -87,12 +88,27 @@ func (x *Execution) record(name string, r check.Result, started time.Time) {
 	x.show()
 }
 
-// Check runs one check of a list as a step and reports how it ended.
-func (x *Execution) Check(ctx context.Context, spec check.Spec, w *check.World) check.Result {
-	started := x.runner.now()
-	result := check.Run(ctx, spec, w)
-	x.record(spec.TitleIn(x.Env), result, started)
-	return result
+func (x *Execution) since(started time.Time) time.Duration { return x.runner.now().Sub(started) }
+
+// An answer is how a check ended, and how long it took.
+type answer struct {
+	check.Result
+	took time.Duration
+}
+
+// ask runs checks side by side and returns their answers in order.
+func (x *Execution) ask(ctx context.Context, specs []check.Spec, w *check.World) []answer {
+	answers := make([]answer, len(specs))
+	var group sync.WaitGroup
+	for i, spec := range specs {
+		group.Go(func() {
+			started := x.runner.now()
+			answers[i].Result = check.Run(ctx, spec, w)
+			answers[i].took = x.since(started)
+		})
+	}
+	group.Wait()
+	return answers
 }
 
 // world is what checks may look at now.

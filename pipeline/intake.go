@@ -6,18 +6,29 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"deployer/state"
 )
 
+// gatherFor is how long deliveries that come thick and fast wait for each
+// other. One that comes alone does not wait.
+const gatherFor = time.Millisecond
+
 // An intake gathers deliveries. What arrives while others are being stored
 // waits for them and is then stored together: one fsync serves all.
 type intake struct {
-	mu      sync.Mutex
-	waiting []*delivery
+	mu       sync.Mutex
+	waiting  []*delivery
+	expected int           // as many senders as there seem to be
+	complete chan struct{} // gets a signal when that many wait
 
 	storing    sync.Mutex     // held by the delivery that stores all which wait
 	superseded map[string]int // by stack: pushes since it was trimmed
+}
+
+func newIntake() *intake {
+	return &intake{complete: make(chan struct{}, 1), superseded: map[string]int{}}
 }
 
 // add reports whether d is the first of those that wait.
@@ -25,15 +36,43 @@ func (in *intake) add(d *delivery) (first bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.waiting = append(in.waiting, d)
+	if len(in.waiting) == in.expected {
+		select {
+		case in.complete <- struct{}{}:
+		default:
+		}
+	}
 	return len(in.waiting) == 1
 }
 
-func (in *intake) take() []*delivery {
+// gather returns what waits, once all that are expected do or none of them
+// may wait longer.
+func (in *intake) gather() []*delivery {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if len(in.waiting) < in.expected {
+		in.mu.Unlock()
+		select {
+		case <-in.complete:
+		case <-time.After(gatherFor):
+		}
+		in.mu.Lock()
+	}
+	select { // a signal that came later is of this batch, not of the next
+	case <-in.complete:
+	default:
+	}
 	batch := in.waiting
-	in.waiting = nil
+	in.waiting, in.expected = nil, 0
 	return batch
+}
+
+// expect sets how many to wait for next time: those of this batch and those
+// that came meanwhile.
+func (in *intake) expect(batch int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.expected = batch + len(in.waiting)
 }
 
 // Accept queues a run for each stack that the events of one delivery concern.
@@ -54,7 +93,7 @@ func (q *Queue) Accept(_ context.Context, repository string, events []state.Even
 func (q *Queue) storeWaiting() {
 	q.intake.storing.Lock()
 	defer q.intake.storing.Unlock()
-	for batch := q.intake.take(); len(batch) > 0; {
+	for batch := q.intake.gather(); len(batch) > 0; {
 		changed, culprit, err := q.acceptAll(batch)
 		if culprit != nil {
 			culprit.stored <- err
@@ -64,6 +103,7 @@ func (q *Queue) storeWaiting() {
 		if err == nil && len(changed) > 0 {
 			q.changed(changed...)
 		}
+		q.intake.expect(len(batch))
 		for _, d := range batch {
 			d.stored <- err
 		}

@@ -23,7 +23,7 @@ type Queue struct {
 	now       func() time.Time
 	observers []Observer
 
-	intake intake
+	intake *intake
 	wake   chan struct{}
 
 	mu      sync.Mutex
@@ -42,7 +42,7 @@ type running struct {
 func NewQueue(store *state.Store, runner *Runner, stacks []*Stack, workers int, log *slog.Logger, observers ...Observer) *Queue {
 	q := &Queue{
 		store: store, runner: runner, log: log, now: runner.now, observers: observers,
-		intake: intake{superseded: map[string]int{}}, wake: make(chan struct{}, 1), running: make(map[string]*running),
+		intake: newIntake(), wake: make(chan struct{}, 1), running: make(map[string]*running),
 	}
 	q.setup.Store(newSetup(stacks, workers))
 	return q

@@ -23,6 +23,12 @@ func preflight(ctx context.Context, x *Execution) error {
 	if err := x.judge(ctx); err != nil {
 		return err
 	}
+	// What is looked at outside is looked at all at once, beside the rest.
+	specs := x.preflightChecks()
+	checks, live := make(chan []answer, 1), make(chan standing, 1)
+	go func() { checks <- x.ask(ctx, specs, x.world()) }()
+	go func() { live <- x.lookAtLive(ctx) }()
+
 	var failed []string
 	note := func(name string, err error) {
 		if err != nil {
@@ -38,9 +44,11 @@ func preflight(ctx context.Context, x *Execution) error {
 		note("images", x.Step(ctx, "images", x.checkKeptImages))
 	}
 	note("way back", x.Step(ctx, "way back", x.checkWayBack))
-	for _, spec := range x.preflightChecks() {
-		if x.Check(ctx, spec, x.world()).Status == state.StepFailed {
-			failed = append(failed, spec.TitleIn(x.Env))
+	for i, a := range <-checks {
+		title := specs[i].TitleIn(x.Env)
+		x.record(title, a.Result, a.took)
+		if a.Status == state.StepFailed {
+			failed = append(failed, title)
 		}
 	}
 	if ctx.Err() != nil {
@@ -50,7 +58,7 @@ func preflight(ctx context.Context, x *Execution) error {
 		return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(failed, ", ")),
 			"each failed step says what to do; then push again")
 	}
-	x.checkLive(ctx)
+	x.noteLive(<-live)
 	return ctx.Err()
 }
 
@@ -83,7 +91,7 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 		return err
 	}
 	for _, warning := range x.Project.Warnings {
-		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, x.runner.now())
+		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, 0)
 	}
 	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
 }
@@ -243,37 +251,4 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 			"push once with rollback: {automatic: false}")
 	}
 	return fmt.Sprintf("release of %s is complete and local", short(good.Commit)), nil
-}
-
-// checkLive runs the live release's own checks once: what fails now has a
-// cause outside of this push.
-func (x *Execution) checkLive(ctx context.Context) {
-	x.Outage = map[string]string{}
-	if x.Known.LastGood == nil || x.Known.Live == nil || x.Known.Live.ID != x.Known.LastGood.ID || x.Run.Phase != state.PhasePreparing {
-		return
-	}
-	live, err := x.open(x.Known.Live)
-	if err != nil {
-		x.record("live release", check.Result{Status: state.StepSkipped, Message: "its checks could not be read: " + err.Error()}, x.runner.now())
-		return
-	}
-	started := x.runner.now()
-	for _, spec := range live.file.Verify {
-		if r := check.Run(ctx, spec.Once(), live.world(x)); r.Status == state.StepFailed {
-			x.Outage[spec.Key()] = r.Message
-		}
-	}
-	if len(x.Outage) == 0 {
-		return
-	}
-	var evidence []string
-	for _, message := range x.Outage {
-		evidence = append(evidence, message)
-	}
-	slices.Sort(evidence)
-	x.record("live release", check.Result{
-		Status:  state.StepWarned,
-		Message: "the live release fails its own checks before the change: " + strings.Join(evidence, "; "),
-		Hint:    "look outside of this push; a check that fails now does not quarantine it",
-	}, started)
 }
