@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	deliveriesPerRound = 4_000
-	rounds             = 8
+	deliveriesPerRound = 20_000
+	rounds             = 5
 )
 
 // BenchmarkDeliveries sends signed pushes over 16 connections to the server on

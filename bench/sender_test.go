@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -136,10 +137,11 @@ func (s shipment) deliver() (delivered, error) {
 	return seen, errors.Join(failed...)
 }
 
-// request is one delivery as it goes over the wire.
+// request is one delivery as it goes over the wire. GitHub's ids are UUIDs of
+// version 1.
 func (s shipment) request() []byte {
-	id := uuid.New()
-	commit := fmt.Sprintf("%x%x", id[:], id[:4])
+	id := uuid.Must(uuid.NewUUID())
+	commit := fmt.Sprintf("%x", sha1.Sum(id[:]))
 	body := bytes.ReplaceAll(s.Body, []byte(s.Commit), []byte(commit))
 	mac := hmac.New(sha256.New, []byte(hookSecret))
 	mac.Write(body)
