@@ -70,7 +70,7 @@ secrets: {api: {environment: API_SECRET}}
 	mustBeMasked(t, run, state.StageVerify)
 
 	_, run = p.Push("a container that prints its secret and crashes", gittest.Files{
-		"pipeline.yaml": verify("API_SECRET"), "compose.yaml": compose(`VERSION: "${API_SECRET}", EXIT_AFTER: 50ms, EXIT_CODE: "3"`)})
+		"pipeline.yaml": verify("API_SECRET"), "compose.yaml": compose(`VERSION: "${API_SECRET}", EXIT_AFTER: 50ms, EXIT_CODE: "3", HEALTH_AFTER: 1m`)})
 	producttest.MustEnd(t, run, state.RunRolledBack)
 	if log := p.RunLog(run.ID); !strings.Contains(log, "testapp: version [redacted] starts") {
 		t.Errorf("the container's words have not come as far as the log:\n%s", log)
