@@ -53,17 +53,18 @@ func (p *product) mustBeWhole(version string) {
 	if got := p.Environment("web")["VERSION"]; got != version {
 		p.t.Errorf("web runs version %q, want %q", got, version)
 	}
-	list, err := p.Engine.ContainerList(p.t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", p.Stack))})
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	var names []string
-	for _, c := range list {
-		names = append(names, strings.TrimPrefix(c.Names[0], "/"+p.Stack))
-		if !strings.Contains(c.Status, "(healthy)") {
-			p.t.Errorf("%s is %s", c.Names[0], c.Status)
+	p.Eventually(10*time.Second, "the Engine calls every container healthy too", func() bool {
+		list, err := p.Engine.ContainerList(p.t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", p.Stack))})
+		if err != nil {
+			p.t.Fatal(err)
 		}
-	}
+		names = nil
+		for _, c := range list {
+			names = append(names, strings.TrimPrefix(c.Names[0], "/"+p.Stack))
+		}
+		return !slices.ContainsFunc(list, func(c container.Summary) bool { return !strings.Contains(c.Status, "(healthy)") })
+	})
 	slices.Sort(names)
 	if !slices.Equal(names, []string{"-other-1", "-web-1"}) {
 		p.t.Errorf("the containers are %v", names)
