@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"deployer/pipeline/check"
 	"deployer/project"
@@ -23,11 +24,16 @@ func preflight(ctx context.Context, x *Execution) error {
 	if err := x.judge(ctx); err != nil {
 		return err
 	}
-	// What is looked at outside is looked at all at once, beside the rest.
+	// What is looked at outside is looked at all at once, beside the rest; none
+	// of it goes on when preflight has ended.
+	var aside sync.WaitGroup
+	defer aside.Wait()
+	looking, done := context.WithCancel(ctx)
+	defer done()
 	specs := x.preflightChecks()
 	checks, live := make(chan []answer, 1), make(chan standing, 1)
-	go func() { checks <- x.ask(ctx, specs, x.world()) }()
-	go func() { live <- x.lookAtLive(ctx) }()
+	aside.Go(func() { checks <- x.ask(looking, specs, x.world()) })
+	aside.Go(func() { live <- x.lookAtLive(looking) })
 
 	var failed []string
 	note := func(name string, err error) {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,8 +21,13 @@ type standing struct {
 
 // lookAtLive runs the live release's own checks once: what fails now has a
 // cause outside of this push.
-func (x *Execution) lookAtLive(ctx context.Context) standing {
-	s := standing{failing: map[string]string{}}
+func (x *Execution) lookAtLive(ctx context.Context) (s standing) {
+	s.failing = map[string]string{}
+	defer func() {
+		if p := recover(); p != nil { // beside the stage, whose own recover does not reach here
+			s.unreadable = fmt.Errorf("a fault of deployer itself: %v", p)
+		}
+	}()
 	if x.Known.LastGood == nil || x.Known.Live == nil || x.Known.Live.ID != x.Known.LastGood.ID || x.Run.Phase != state.PhasePreparing {
 		return s
 	}
