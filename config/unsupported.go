@@ -15,7 +15,6 @@ var unsupportedServer = []struct {
 	used               func(c *Config) bool
 }{
 	{"oidc", "signing in through OIDC", "use tokens", func(c *Config) bool { return c.OIDC != nil }},
-	{"notify", "notifications", "take it out", func(c *Config) bool { return len(c.Notify) > 0 }},
 	{"policy", "a policy other than none", "take it out or write none", func(c *Config) bool { return !c.Policy.lax() }},
 }
 

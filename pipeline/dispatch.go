@@ -22,7 +22,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
 	q.restoreFiles(q.stacks())
-	polls, chores := q.poll(ctx), q.housekeep(ctx)
+	polls, chores, watch := q.poll(ctx), q.housekeep(ctx), q.watch(ctx)
 	for {
 		if err := q.dispatch(); err != nil {
 			q.log.Error("look for runs to start", "error", err)
@@ -31,6 +31,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		case <-ctx.Done():
 			<-polls
 			<-chores
+			<-watch
 			return q.stop(grace)
 		case <-q.wake:
 		case <-time.After(dispatchEvery): // a freeze may have ended
@@ -158,6 +159,7 @@ func (q *Queue) start(run *state.Run) {
 	q.group.Add(1)
 	go func() {
 		defer q.group.Done()
+		defer q.monitor.wake(run.Stack)
 		defer q.changed(run)
 		defer func() {
 			q.mu.Lock()

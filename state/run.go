@@ -11,6 +11,7 @@ type RunKind string
 const (
 	KindDeploy   RunKind = "deploy"
 	KindRollback RunKind = "rollback"
+	KindMonitor  RunKind = "monitor" // what its checks say has changed
 )
 
 // TriggerKind says what started a run.
@@ -22,6 +23,7 @@ const (
 	TriggerAPI      TriggerKind = "api"
 	TriggerCLI      TriggerKind = "cli"
 	TriggerRecovery TriggerKind = "recovery"
+	TriggerSchedule TriggerKind = "schedule"
 )
 
 // ByPerson reports whether a person asked for the run.

@@ -23,6 +23,8 @@ var (
 	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
 	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
+	bucketNotices    = []byte("notices")        // sequence → Notice
+	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told
 
 	keySchema = []byte("schema")
 )
@@ -30,7 +32,7 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 
@@ -46,12 +48,33 @@ const appended = 0.9
 
 // makeSchema makes the buckets of an empty database.
 func makeSchema(tx *bolt.Tx) error {
+	if err := makeBuckets(tx); err != nil {
+		return err
+	}
+	return putVersion(tx, schemaVersion)
+}
+
+// makeBuckets makes those that are missing.
+func makeBuckets(tx *bolt.Tx) error {
 	for _, name := range slices.Concat(kept, derived) {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	return putVersion(tx, schemaVersion)
+	return nil
+}
+
+// complete reports whether a database has every bucket: one of an older
+// deployer lacks those that came since.
+func complete(db *bolt.DB) bool {
+	whole := true
+	err := db.View(func(tx *bolt.Tx) error {
+		for _, name := range slices.Concat(kept, derived) {
+			whole = whole && tx.Bucket(name) != nil
+		}
+		return nil
+	})
+	return err != nil || whole
 }
 
 func putVersion(tx *bolt.Tx, version uint64) error {
@@ -92,6 +115,8 @@ func migrate(db *bolt.DB) (*bolt.DB, error) {
 		return db, fmt.Errorf("the database has schema version %d, this deployer knows %d: run the newer deployer, or restore the backup made before the upgrade", version, schemaVersion)
 	case version < schemaVersion || wasteful(db):
 		return rewrite(db)
+	case !complete(db):
+		return db, db.Update(makeBuckets)
 	}
 	return db, nil
 }

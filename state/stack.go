@@ -12,9 +12,32 @@ type Stack struct {
 	Lock        *Lock        `json:"lock,omitempty"`
 	Pin         *Pin         `json:"pin,omitempty"`
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
-	Reads       []string     `json:"reads,omitempty"`  // files that the last resolve read
-	Paths       []string     `json:"paths,omitempty"`  // patterns of pipeline.yaml that name more of them
-	Judged      *Judgement   `json:"judged,omitempty"` // of the last commit of the branch that a run ended on
+	Reads       []string     `json:"reads,omitempty"`    // files that the last resolve read
+	Paths       []string     `json:"paths,omitempty"`    // patterns of pipeline.yaml that name more of them
+	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
+	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
+}
+
+// A Reading is what a check of the monitor last said of the live release.
+type Reading struct {
+	Key     string     `json:"key"` // what the check tests
+	Check   string     `json:"check"`
+	Status  StepStatus `json:"status"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"`
+	Since   time.Time  `json:"since"` // when it began to say so
+
+	// Of the last look; they are not stored.
+	At       time.Time     `json:"-"`
+	Took     time.Duration `json:"-"`
+	Measured *Measure      `json:"-"`
+}
+
+// A Measure is a number that a check has read, such as the days that a
+// certificate is left.
+type Measure struct {
+	Name  string // of a metric: certificate_days_left, volume_used_bytes
+	Value float64
 }
 
 // A Judgement is how the newest run for the branch ended.

@@ -28,6 +28,8 @@ type Result struct {
 	Status  state.StepStatus
 	Message string // the evidence; must not hold a secret
 	Hint    string // what to do, where the status is not passed
+
+	Measured *state.Measure // what it has read, where that is a number
 }
 
 // Engine is what checks ask of the place where the stack runs.
