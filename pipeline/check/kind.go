@@ -23,6 +23,7 @@ var kinds = map[string]kind{
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
 	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
+	"traefik":      {make: newTraefik, timeout: defaultTimeout},
 }
 
 // Names returns the names of all checks, sorted.
