@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -49,6 +50,8 @@ type World struct {
 	Client   *http.Client // template: a check clones its *http.Transport and leaves out its proxy
 	Resolve  *net.Resolver
 	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
+	Tree     fs.FS                             // the commit, from the repository's root
+	Dir      string                            // the stack's folder in Tree
 	Now      func() time.Time
 	Log      io.Writer // redacted
 }

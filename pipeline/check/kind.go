@@ -17,6 +17,7 @@ const defaultTimeout = 10 * time.Second
 
 var kinds = map[string]kind{
 	"containers":   {make: newContainers, timeout: time.Minute},
+	"encrypted":    {make: newEncrypted, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
 	"env":          {make: newEnv, timeout: defaultTimeout},
 	"exec":         {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
