@@ -52,6 +52,8 @@ type World struct {
 	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
 	Tree     fs.FS                             // the commit, from the repository's root
 	Dir      string                            // the stack's folder in Tree
+	Example  string                            // env_example of pipeline.yaml, from the stack's folder
+	OpenEnv  func(ctx context.Context, name string, data []byte) (*secrets.Env, error)
 	Now      func() time.Time
 	Log      io.Writer // redacted
 }

@@ -20,6 +20,7 @@ var kinds = map[string]kind{
 	"encrypted":    {make: newEncrypted, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
 	"env":          {make: newEnv, timeout: defaultTimeout},
+	"example":      {make: newExample, timeout: defaultTimeout},
 	"exec":         {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
