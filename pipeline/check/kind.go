@@ -18,6 +18,7 @@ const defaultTimeout = 10 * time.Second
 var kinds = map[string]kind{
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"credentials":  {make: newCredentials, timeout: time.Minute, subject: []string{"username"}},
+	"dns":          {make: newDNS, timeout: 20 * time.Second, subject: []string{"host"}},
 	"encrypted":    {make: newEncrypted, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
 	"env":          {make: newEnv, timeout: defaultTimeout},
