@@ -36,6 +36,7 @@ type Engine interface {
 	Info(ctx context.Context) (project.Engine, error)
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
+	Published(ctx context.Context) ([]project.Published, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
 }
 

@@ -25,6 +25,7 @@ var kinds = map[string]kind{
 	"example":      {make: newExample, timeout: defaultTimeout},
 	"exec":         {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
+	"ports":        {make: newPorts, timeout: defaultTimeout},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
 	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
 	"traefik":      {make: newTraefik, timeout: defaultTimeout},
