@@ -114,10 +114,19 @@ func (x *Execution) ask(ctx context.Context, specs []check.Spec, w *check.World)
 // world is what checks may look at now.
 func (x *Execution) world() *check.World {
 	return &check.World{
+		Example: x.example(), OpenEnv: x.Stack.Keys.Open,
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
-		ReadFile: x.readFile, Now: x.runner.now, Log: x.Log,
+		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,
 	}
+}
+
+// example is the file that the env file is held to; empty for none.
+func (x *Execution) example() string {
+	if x.File == nil {
+		return ""
+	}
+	return x.File.EnvExample
 }
 
 // source describes how the run's project is resolved. The values of every

@@ -269,6 +269,8 @@ func (f *fakeTarget) Logs(context.Context, string, int, time.Time) (string, erro
 	return "its last words", nil
 }
 
+func (f *fakeTarget) Published(context.Context) ([]project.Published, error) { return nil, nil }
+
 var _ Target = (*fakeTarget)(nil)
 
 // stopped is a container that somebody has stopped hard.

@@ -43,9 +43,6 @@ func preflight(ctx context.Context, x *Execution) error {
 	}
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
-	if x.again == nil && x.File.EnvExample != "" {
-		note("example", x.Step(ctx, "example", x.checkExample))
-	}
 	if x.again != nil {
 		note("images", x.Step(ctx, "images", x.checkKeptImages))
 	}
@@ -74,7 +71,11 @@ func (x *Execution) preflightChecks() []check.Spec {
 	if x.again != nil {
 		return []check.Spec{check.Default("engine")}
 	}
-	return check.WithDefaults(x.File.Preflight, "env", "placeholders", "engine")
+	always := []string{"env", "placeholders", "engine"}
+	if x.example() != "" {
+		always = append(always, "example")
+	}
+	return check.WithDefaults(x.File.Preflight, always...)
 }
 
 // resolve makes the project of the release and pins its images, pulling what

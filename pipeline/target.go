@@ -21,6 +21,8 @@ type Target interface {
 	KeepImages(ctx context.Context, stack string, ids []string) error
 	// Mounted returns the paths of the Engine's host that any container mounts.
 	Mounted(ctx context.Context) ([]string, error)
+	// Published returns the ports of the Engine's host that any container holds.
+	Published(ctx context.Context) ([]project.Published, error)
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	// Plan says what Apply would do to each service.
 	Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -37,6 +38,7 @@ type Engine interface {
 	Info(ctx context.Context) (project.Engine, error)
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
+	Published(ctx context.Context) ([]project.Published, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
 }
 
@@ -44,15 +46,20 @@ type Engine interface {
 // cannot be looked at, or for Dial, Client, Resolve, Now and Log has a plain
 // default.
 type World struct {
-	Project  *project.Project // nil before the compose files are resolved
-	Env      *secrets.Env
-	Engine   Engine
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	Client   *http.Client // template: a check clones its *http.Transport and leaves out its proxy
-	Resolve  *net.Resolver
-	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
-	Now      func() time.Time
-	Log      io.Writer // redacted
+	Project   *project.Project // nil before the compose files are resolved
+	Env       *secrets.Env
+	Engine    Engine
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	Client    *http.Client // template: a check clones its *http.Transport and leaves out its proxy
+	Resolve   *net.Resolver
+	ReadFile  func(path string) ([]byte, error) // of the commit, relative to the stack's folder
+	Tree      fs.FS                             // the commit, from the repository's root
+	Dir       string                            // the stack's folder in Tree
+	Example   string                            // env_example of pipeline.yaml, from the stack's folder
+	OpenEnv   func(ctx context.Context, name string, data []byte) (*secrets.Env, error)
+	Addresses func() ([]net.Addr, error) // of this machine; default: net.InterfaceAddrs
+	Now       func() time.Time
+	Log       io.Writer // redacted
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

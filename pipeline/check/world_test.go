@@ -70,6 +70,7 @@ type fakeEngine struct {
 	containers func() ([]project.Container, error)
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
+	published  []project.Published
 }
 
 func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.info() }
@@ -77,6 +78,8 @@ func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.in
 func (e *fakeEngine) Containers(context.Context, string) ([]project.Container, error) {
 	return e.containers()
 }
+
+func (e *fakeEngine) Published(context.Context) ([]project.Published, error) { return e.published, nil }
 
 func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (project.ExecResult, error) {
 	return e.exec(service, argv)
