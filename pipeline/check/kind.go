@@ -23,6 +23,7 @@ var kinds = map[string]kind{
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
 	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
+	"tls":          {make: newTLS, timeout: defaultTimeout, subject: []string{"host"}},
 }
 
 // Names returns the names of all checks, sorted.

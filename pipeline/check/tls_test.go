@@ -120,3 +120,44 @@ func poolOf(t *testing.T, w *World) *tls.Config {
 }
 
 func replacePort(s, port string) string { return strings.ReplaceAll(s, "PORT", port) }
+
+// issue makes a certificate that is signed by another.
+func issue(t *testing.T, l leaf, parent *x509.Certificate, by tls.Certificate) tls.Certificate {
+	t.Helper()
+	own, _ := certificate(t, l)
+	template, err := x509.ParseCertificate(own.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := own.PrivateKey.(*ecdsa.PrivateKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func tlsServing(t *testing.T, pair tls.Certificate) (port string) {
+	return listenTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}})
+}
+
+// listenTLS shakes hands with whoever comes, and says no more.
+func listenTLS(t *testing.T, config *tls.Config) (port string) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*tls.Conn).Handshake()
+			_ = conn.Close()
+		}
+	}()
+	return portOf(l.Addr())
+}
