@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -267,6 +268,10 @@ func (f *fakeTarget) Exec(context.Context, string, string, []string) (project.Ex
 
 func (f *fakeTarget) Logs(context.Context, string, int, time.Time) (string, error) {
 	return "its last words", nil
+}
+
+func (f *fakeTarget) ReadFile(context.Context, string, string, string) (project.ContainerFile, error) {
+	return project.ContainerFile{}, fs.ErrNotExist
 }
 
 var _ Target = (*fakeTarget)(nil)

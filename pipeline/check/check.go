@@ -36,6 +36,8 @@ type Engine interface {
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+	// ReadFile reads a file of a service's container, which need not run.
+	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
 
 // A World is what a check may look at. Checks do not change it. What is nil

@@ -16,6 +16,7 @@ type kind struct {
 const defaultTimeout = 10 * time.Second
 
 var kinds = map[string]kind{
+	"acme":         {make: newACME, timeout: defaultTimeout, subject: []string{"service", "hosts"}},
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
 	"env":          {make: newEnv, timeout: defaultTimeout},

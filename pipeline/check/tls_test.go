@@ -23,6 +23,7 @@ import (
 type leaf struct {
 	commonName string
 	names      []string
+	from       time.Time // default: two days ago
 	until      time.Time
 }
 
@@ -36,12 +37,15 @@ func certificate(t *testing.T, l leaf) (tls.Certificate, []byte) {
 	if l.until.IsZero() {
 		l.until = time.Now().Add(time.Hour)
 	}
+	if l.from.IsZero() {
+		l.from = time.Now().Add(-48 * time.Hour)
+	}
 	if l.names == nil {
 		l.names = []string{"localhost"}
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: l.commonName}, DNSNames: l.names,
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: l.until,
+		NotBefore: l.from, NotAfter: l.until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -70,6 +70,7 @@ type fakeEngine struct {
 	containers func() ([]project.Container, error)
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
+	file       func(service, path string) (project.ContainerFile, error)
 }
 
 func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.info() }
@@ -84,6 +85,10 @@ func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (
 
 func (e *fakeEngine) Logs(context.Context, string, int, time.Time) (string, error) {
 	return e.logs, nil
+}
+
+func (e *fakeEngine) ReadFile(_ context.Context, _, service, path string) (project.ContainerFile, error) {
+	return e.file(service, path)
 }
 
 func projectOf(services ...types.ServiceConfig) *project.Project {
