@@ -165,3 +165,12 @@ func listenTLS(t *testing.T, config *tls.Config) (port string) {
 	}()
 	return portOf(l.Addr())
 }
+
+func keyPEM(t *testing.T, pair tls.Certificate) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
