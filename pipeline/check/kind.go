@@ -16,6 +16,7 @@ type kind struct {
 const defaultTimeout = 10 * time.Second
 
 var kinds = map[string]kind{
+	"access":       {make: newAccess, timeout: 30 * time.Second, subject: []string{"url"}},
 	"acme":         {make: newACME, timeout: defaultTimeout, subject: []string{"service", "hosts"}},
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
