@@ -52,6 +52,7 @@ type World struct {
 	Resolve  *net.Resolver
 	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
 	Now      func() time.Time
+	Since    time.Time // when the present deploy began; zero where none is looked at
 	Log      io.Writer // redacted
 }
 

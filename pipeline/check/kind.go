@@ -23,6 +23,7 @@ var kinds = map[string]kind{
 	"env":          {make: newEnv, timeout: defaultTimeout},
 	"exec":         {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
+	"logs":         {make: newLogs, timeout: defaultTimeout, subject: []string{"services"}},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
 	"registry":     {make: newRegistry, timeout: 30 * time.Second, subject: []string{"url"}},
 	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},

@@ -70,6 +70,7 @@ type fakeEngine struct {
 	containers func() ([]project.Container, error)
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
+	since      time.Time // that logs were asked for last
 	file       func(service, path string) (project.ContainerFile, error)
 }
 
@@ -83,7 +84,8 @@ func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (
 	return e.exec(service, argv)
 }
 
-func (e *fakeEngine) Logs(context.Context, string, int, time.Time) (string, error) {
+func (e *fakeEngine) Logs(_ context.Context, _ string, _ int, since time.Time) (string, error) {
+	e.since = since
 	return e.logs, nil
 }
 
