@@ -118,7 +118,19 @@ func (x *Execution) world() *check.World {
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
 		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,
+		Since: x.changedSince(),
 	}
+}
+
+// changedSince is when the run began to change the target for the last time;
+// zero where it has not.
+func (x *Execution) changedSince() (since time.Time) {
+	for _, name := range []state.StageName{state.StageDeploy, state.StageRollback} {
+		if s := x.Run.Stage(name); s != nil && s.StartedAt != nil {
+			since = *s.StartedAt
+		}
+	}
+	return since
 }
 
 // example is the file that the env file is held to; empty for none.

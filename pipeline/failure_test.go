@@ -299,3 +299,14 @@ func TestPanicInAStageIsTheRunsFailureAlone(t *testing.T) {
 	b.untouched(b.push("one", b.app("shop", "app:panic", "")), "a fault of deployer itself", "a nil map")
 	b.deployed("two", b.app("shop", "app:2", ""))
 }
+
+func TestWhatAServiceWroteSinceTheDeployDecides(t *testing.T) {
+	b := newBench(t).serve()
+	logs := "verify: [{check: logs, not: 'last words'}]"
+	good := b.deployed("quiet", b.app("shop", "web:1", "verify: [{check: logs, not: 'never said'}]"))
+	// Only the run's own deploy has a log to look at: the live release's check
+	// is skipped before the change, and is no outage.
+	got := b.back(b.push("talks", b.app("shop", "web:2", logs)), good)
+	b.says(got.Error, "lines that should not be there since the deploy")
+	b.quarantined(got, true)
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -270,6 +271,9 @@ func (f *fakeTarget) Logs(context.Context, string, int, time.Time) (string, erro
 }
 
 func (f *fakeTarget) Published(context.Context) ([]project.Published, error) { return nil, nil }
+func (f *fakeTarget) ReadFile(context.Context, string, string, string) (project.ContainerFile, error) {
+	return project.ContainerFile{}, fs.ErrNotExist
+}
 
 var _ Target = (*fakeTarget)(nil)
 

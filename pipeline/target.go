@@ -33,6 +33,8 @@ type Target interface {
 	Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+	// ReadFile reads a file of a service's container, which need not run.
+	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
 
 // An Observer is told of each change of a run's status, after it is on disk.

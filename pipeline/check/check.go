@@ -40,6 +40,8 @@ type Engine interface {
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Published(ctx context.Context) ([]project.Published, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+	// ReadFile reads a file of a service's container, which need not run.
+	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
 
 // A World is what a check may look at. Checks do not change it. What is nil
@@ -59,6 +61,7 @@ type World struct {
 	OpenEnv   func(ctx context.Context, name string, data []byte) (*secrets.Env, error)
 	Addresses func() ([]net.Addr, error) // of this machine; default: net.InterfaceAddrs
 	Now       func() time.Time
+	Since     time.Time // when the present deploy began; zero where none is looked at
 	Log       io.Writer // redacted
 }
 

@@ -16,6 +16,8 @@ type kind struct {
 const defaultTimeout = 10 * time.Second
 
 var kinds = map[string]kind{
+	"access":       {make: newAccess, timeout: 30 * time.Second, subject: []string{"url"}},
+	"acme":         {make: newACME, timeout: defaultTimeout, subject: []string{"service", "hosts"}},
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"credentials":  {make: newCredentials, timeout: time.Minute, subject: []string{"username"}},
 	"disk":         {make: newDisk, timeout: defaultTimeout, subject: []string{"path", "volume"}},
@@ -28,9 +30,12 @@ var kinds = map[string]kind{
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
 	"ports":        {make: newPorts, timeout: defaultTimeout},
 	"images":       {make: newImages, timeout: defaultTimeout},
+	"logs":         {make: newLogs, timeout: defaultTimeout, subject: []string{"services"}},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
+	"registry":     {make: newRegistry, timeout: 30 * time.Second, subject: []string{"url"}},
 	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
 	"traefik":      {make: newTraefik, timeout: defaultTimeout},
+	"tls":          {make: newTLS, timeout: defaultTimeout, subject: []string{"host"}},
 }
 
 // Names returns the names of all checks, sorted.

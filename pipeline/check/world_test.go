@@ -71,6 +71,8 @@ type fakeEngine struct {
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
 	published  []project.Published
+	since      time.Time // that logs were asked for last
+	file       func(service, path string) (project.ContainerFile, error)
 }
 
 func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.info() }
@@ -85,8 +87,13 @@ func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (
 	return e.exec(service, argv)
 }
 
-func (e *fakeEngine) Logs(context.Context, string, int, time.Time) (string, error) {
+func (e *fakeEngine) Logs(_ context.Context, _ string, _ int, since time.Time) (string, error) {
+	e.since = since
 	return e.logs, nil
+}
+
+func (e *fakeEngine) ReadFile(_ context.Context, _, service, path string) (project.ContainerFile, error) {
+	return e.file(service, path)
 }
 
 func projectOf(services ...types.ServiceConfig) *project.Project {
