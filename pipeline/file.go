@@ -40,11 +40,14 @@ type File struct {
 
 // An Overlay is what another environment of the same stack has of its own.
 type Overlay struct {
+	Compose    []string     `yaml:"compose"`
 	Profiles   []string     `yaml:"profiles"`
 	EnvFile    string       `yaml:"env_file"`
 	EnvExample string       `yaml:"env_example"`
 	Preflight  []check.Spec `yaml:"preflight"`
 	Verify     []check.Spec `yaml:"verify"`
+
+	Monitor any `yaml:"monitor"` // refused by this version
 }
 
 // DeployOptions are the limits and manners of the deploy stage.
@@ -150,6 +153,9 @@ func (f *File) overlay(environment string) error {
 		return WithHint(fmt.Errorf("environment %q is not among its environments", environment),
 			"add it under environments:, or correct environment: in deployer.yaml")
 	}
+	if o.Compose != nil {
+		f.Compose = o.Compose
+	}
 	if o.Profiles != nil {
 		f.Profiles = o.Profiles
 	}
@@ -164,6 +170,9 @@ func (f *File) overlay(environment string) error {
 	}
 	if o.Verify != nil {
 		f.Verify = o.Verify
+	}
+	if o.Monitor != nil {
+		f.Monitor = o.Monitor
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func missingKey(path string, metadata *sops.Metadata, service *keyService) *Erro
 	if own := service.recipients(); len(own) > 0 {
 		hint = fmt.Sprintf("where the file can be decrypted, run `sops rotate -i --add-age %s` on it, or %s", own[0], hint)
 	}
-	return &Error{Path: path, Problem: problem, Hint: hint}
+	return &Error{Path: path, Problem: problem, Hint: hint, NoKey: true}
 }
 
 // listed joins what came with the file, and bounds it.
