@@ -66,10 +66,7 @@ func (e *pathError) Unwrap() error { return e.err }
 // loadPlain reads what is to be encrypted, and makes sure that it can be read
 // as an env file afterwards.
 func loadPlain(path string, store sops.Store, text []byte) (sops.TreeBranches, error) {
-	if err := encryptable(path, text); err != nil {
-		return nil, err
-	}
-	if _, err := readEnv(path, text, false, nil); err != nil {
+	if err := Encryptable(path, text); err != nil {
 		return nil, err
 	}
 	branches, err := store.LoadPlainFile(text)
@@ -77,4 +74,21 @@ func loadPlain(path string, store sops.Store, text []byte) (sops.TreeBranches, e
 		return nil, &Error{Path: path, Problem: "SOPS cannot read it"}
 	}
 	return branches, nil
+}
+
+// Encryptable reports what keeps a text from being encrypted as an env file
+// and read again.
+func Encryptable(path string, text []byte) error {
+	if err := encryptable(path, text); err != nil {
+		return err
+	}
+	_, err := readEnv(path, text, false, nil)
+	return err
+}
+
+// IsEncryptedName reports whether the value of a variable is encrypted in a
+// committed file.
+func IsEncryptedName(data []byte, name string) bool {
+	f := formatOf(data)
+	return f == binaryFormat || f == dotenvFormat && encryptedNames(data)[name]
 }

@@ -118,3 +118,17 @@ func environment() string {
 	}
 	return "and where SOPS looks by itself (" + strings.Join(places, ", ") + ")"
 }
+
+// RecipientsOf returns the public keys of age that belong to the identities in
+// a key file, in its order.
+func RecipientsOf(file string) ([]string, error) {
+	identities, err := readIdentities(file)
+	if err != nil {
+		return nil, err
+	}
+	s := keyService{files: []keyFile{{identities: identities}}}
+	if own := s.recipients(); len(own) > 0 {
+		return own, nil
+	}
+	return nil, errors.New("no age identity in it")
+}
