@@ -43,6 +43,7 @@ type File struct {
 
 // An Overlay is what another environment of the same stack has of its own.
 type Overlay struct {
+	Compose    []string     `yaml:"compose"`
 	Profiles   []string     `yaml:"profiles"`
 	EnvFile    string       `yaml:"env_file"`
 	EnvExample string       `yaml:"env_example"`
@@ -168,6 +169,9 @@ func (f *File) overlay(environment string) error {
 		}
 		return WithHint(fmt.Errorf("environment %q is not among its environments", environment),
 			"add it under environments:, or correct environment: in deployer.yaml")
+	}
+	if o.Compose != nil {
+		f.Compose = o.Compose
 	}
 	if o.Profiles != nil {
 		f.Profiles = o.Profiles

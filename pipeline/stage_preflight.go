@@ -81,6 +81,14 @@ func (x *Execution) preflightChecks() []check.Spec {
 // resolve makes the project of the release and pins its images, pulling what
 // is missing while the old containers still run.
 func (x *Execution) resolve(ctx context.Context, pull string) error {
+	if err := x.resolveFiles(ctx); err != nil {
+		return err
+	}
+	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
+}
+
+// resolveFiles makes the project of the compose files and the env.
+func (x *Execution) resolveFiles(ctx context.Context) error {
 	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		p, err := project.Load(ctx, x.source())
 		if err != nil {
@@ -100,7 +108,7 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 	for _, warning := range x.Project.Warnings {
 		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, 0)
 	}
-	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
+	return nil
 }
 
 func (x *Execution) pinImages(ctx context.Context, pull string) (string, error) {

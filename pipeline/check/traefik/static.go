@@ -1,7 +1,7 @@
-// Package traefik owns the reading of Traefik's configuration: the static one
-// from its file, its command line or its environment, and the routers that
-// labels of containers describe. It looks at nothing outside of what it is
-// given.
+// Package traefik owns the reading of what Traefik, versions 2 and 3, reads and
+// writes: its static options from a file, the command line or the environment,
+// the routers that labels describe, its storage of certificates, and its log.
+// It looks at nothing outside of what it is given.
 package traefik
 
 import (

@@ -1,5 +1,3 @@
-// Package traefik knows the files and the log that Traefik, versions 2 and 3,
-// reads and writes. It opens nothing by itself.
 package traefik
 
 import (
