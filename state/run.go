@@ -11,7 +11,13 @@ type RunKind string
 const (
 	KindDeploy   RunKind = "deploy"
 	KindRollback RunKind = "rollback"
+	KindBackup   RunKind = "backup"
+	KindRestore  RunKind = "restore"
 )
+
+// OfRelease reports whether such a run takes the stack to a release; the
+// others leave the live one as it is.
+func (k RunKind) OfRelease() bool { return k == KindDeploy || k == KindRollback }
 
 // TriggerKind says what started a run.
 type TriggerKind string
@@ -21,6 +27,7 @@ const (
 	TriggerPoll     TriggerKind = "poll"
 	TriggerAPI      TriggerKind = "api"
 	TriggerCLI      TriggerKind = "cli"
+	TriggerSchedule TriggerKind = "schedule"
 	TriggerRecovery TriggerKind = "recovery"
 )
 
@@ -103,6 +110,9 @@ type Run struct {
 	Stages  []StageResult `json:"stages"`
 	Changes *Changes      `json:"changes,omitempty"`
 
+	// Replaces is the volume that a restore has begun to replace.
+	Replaces *Replacement `json:"replaces,omitempty"`
+
 	// What was asked for, as far as it differs from "deploy the tip".
 	Want RunTarget `json:"want,omitzero"`
 
@@ -116,6 +126,7 @@ type RunTarget struct {
 	Commit      string   `json:"commit,omitempty"`      // of a deploy: exactly this commit
 	Environment string   `json:"environment,omitempty"` // another one than the stack's own
 	Release     string   `json:"release,omitempty"`     // of a rollback: this fingerprint
+	Backup      string   `json:"backup,omitempty"`      // of a restore: this backup
 	Force       []string `json:"force,omitempty"`       // quarantine, lock, freeze
 	Pin         bool     `json:"pin,omitempty"`
 }

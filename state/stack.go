@@ -15,6 +15,13 @@ type Stack struct {
 	Reads       []string     `json:"reads,omitempty"`  // files that the last resolve read
 	Paths       []string     `json:"paths,omitempty"`  // patterns of pipeline.yaml that name more of them
 	Judged      *Judgement   `json:"judged,omitempty"` // of the last commit of the branch that a run ended on
+	Schedule    *Schedule    `json:"schedule,omitempty"`
+}
+
+// A Schedule is when the live release wants backups.
+type Schedule struct {
+	Spec string    `json:"spec"` // as pipeline.yaml has it
+	Last time.Time `json:"last"` // when the newest one became due, or the schedule came into force
 }
 
 // A Judgement is how the newest run for the branch ended.
