@@ -141,3 +141,6 @@ func leadsOut(name, target string) bool {
 	end := path.Join(path.Dir(name), target)
 	return end != Root && !strings.HasPrefix(end, Root+"/")
 }
+
+// Measure reads a volume's stream to its end and says what is in it.
+func Measure(stream io.Reader) (Content, error) { return walk(stream, nil, true) }

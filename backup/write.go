@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/klauspost/compress/gzip"
 )
 
@@ -176,4 +177,9 @@ func syncFolder(folder string) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// String says what was read.
+func (p *Part) String() string {
+	return fmt.Sprintf("%d entries with %s, packed to %s", p.m.Files, units.BytesSize(float64(p.m.Content)), units.BytesSize(float64(p.m.Size)))
 }

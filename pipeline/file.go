@@ -34,7 +34,8 @@ type File struct {
 	Verify       []check.Spec       `yaml:"verify"`
 	Rollback     RollbackOptions    `yaml:"rollback"`
 
-	Backup  any `yaml:"backup"`  // refused by this version
+	Backup *BackupOptions `yaml:"backup"`
+
 	Monitor any `yaml:"monitor"` // refused by this version
 }
 
@@ -45,6 +46,8 @@ type Overlay struct {
 	EnvExample string       `yaml:"env_example"`
 	Preflight  []check.Spec `yaml:"preflight"`
 	Verify     []check.Spec `yaml:"verify"`
+
+	Backup *BackupOptions `yaml:"backup"`
 }
 
 // DeployOptions are the limits and manners of the deploy stage.
@@ -165,6 +168,9 @@ func (f *File) overlay(environment string) error {
 	if o.Verify != nil {
 		f.Verify = o.Verify
 	}
+	if o.Backup != nil {
+		f.Backup = o.Backup
+	}
 	return nil
 }
 
@@ -188,13 +194,10 @@ func (f *File) validate() error {
 	if f.Deploy.Build {
 		errs = append(errs, errors.New("deploy.build: building images is not supported by this version: build and push the image elsewhere, and name it in the compose file"))
 	}
-	if f.Backup != nil {
-		errs = append(errs, errors.New("backup: not supported by this version: remove it"))
-	}
 	if f.Monitor != nil {
 		errs = append(errs, errors.New("monitor: not supported by this version: remove it"))
 	}
-	errs = append(errs, validateChecks("preflight", f.Preflight), validateChecks("verify", f.Verify))
+	errs = append(errs, f.Backup.validate(), validateChecks("preflight", f.Preflight), validateChecks("verify", f.Verify))
 	return errors.Join(errs...)
 }
 

@@ -41,4 +41,5 @@ type Hold struct {
 type Replacement struct {
 	Volume string `json:"volume"`
 	Safety string `json:"safety,omitempty"` // backup of what was there; empty where nothing was
+	Done   bool   `json:"done,omitempty"`   // the volume is whole again
 }

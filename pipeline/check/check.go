@@ -51,6 +51,7 @@ type World struct {
 	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
 	Now      func() time.Time
 	Log      io.Writer // redacted
+	Backups  Backups
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

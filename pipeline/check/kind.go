@@ -16,6 +16,7 @@ type kind struct {
 const defaultTimeout = 10 * time.Second
 
 var kinds = map[string]kind{
+	"backup":       {make: newBackup, timeout: defaultTimeout, subject: []string{"volumes"}},
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
 	"env":          {make: newEnv, timeout: defaultTimeout},
