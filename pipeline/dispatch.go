@@ -22,8 +22,12 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
 	q.restoreFiles(q.stacks())
-	polls, chores, watch := q.poll(ctx), q.housekeep(ctx), q.watch(ctx)
+	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
 	for {
+		wait, err := q.scheduleBackups(dispatchEvery)
+		if err != nil {
+			q.log.Error("look for backups that are due", "error", err)
+		}
 		if err := q.dispatch(); err != nil {
 			q.log.Error("look for runs to start", "error", err)
 		}
@@ -32,9 +36,10 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 			<-polls
 			<-chores
 			<-watch
+			<-forgotten
 			return q.stop(grace)
 		case <-q.wake:
-		case <-time.After(dispatchEvery): // a freeze may have ended
+		case <-time.After(wait): // a freeze may have ended, a backup be due
 		}
 	}
 }

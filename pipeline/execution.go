@@ -38,13 +38,14 @@ type Execution struct {
 	impatient bool // outages are not waited for any more
 	guilty    bool // the release is what failed, and is quarantined
 
-	lost     error        // why the kept release that the run is for cannot be opened
-	again    *keptRelease // where the run takes the stack to a release that was kept
-	runner   *Runner
-	stage    *state.StageResult
-	journal  *journal
-	show     func()       // stores the run, as it is now, within a moment
-	closeLog func() error // hands the journal the last of the log
+	lost      error        // why the kept release that the run is for cannot be opened
+	restoring *restoring   // by preflight of a restore
+	again     *keptRelease // where the run takes the stack to a release that was kept
+	runner    *Runner
+	stage     *state.StageResult
+	journal   *journal
+	show      func()       // stores the run, as it is now, within a moment
+	closeLog  func() error // hands the journal the last of the log
 }
 
 // environment is the entry of pipeline.yaml that the run uses.
@@ -118,7 +119,7 @@ func (x *Execution) world() *check.World {
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
 		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,
-		Since: x.changedSince(),
+		Since: x.changedSince(), Backups: lastBackups{x},
 	}
 }
 

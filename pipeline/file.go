@@ -37,19 +37,20 @@ type File struct {
 	Verify       []check.Spec       `yaml:"verify"`
 	Rollback     RollbackOptions    `yaml:"rollback"`
 
-	Backup  any      `yaml:"backup"`  // refused by this version
-	Monitor *Monitor `yaml:"monitor"` // nil: none
+	Backup  *BackupOptions `yaml:"backup"`
+	Monitor *Monitor       `yaml:"monitor"` // nil: none
 }
 
 // An Overlay is what another environment of the same stack has of its own.
 type Overlay struct {
-	Compose    []string     `yaml:"compose"`
-	Profiles   []string     `yaml:"profiles"`
-	EnvFile    string       `yaml:"env_file"`
-	EnvExample string       `yaml:"env_example"`
-	Preflight  []check.Spec `yaml:"preflight"`
-	Verify     []check.Spec `yaml:"verify"`
-	Monitor    *Monitor     `yaml:"monitor"`
+	Compose    []string       `yaml:"compose"`
+	Profiles   []string       `yaml:"profiles"`
+	EnvFile    string         `yaml:"env_file"`
+	EnvExample string         `yaml:"env_example"`
+	Preflight  []check.Spec   `yaml:"preflight"`
+	Verify     []check.Spec   `yaml:"verify"`
+	Backup     *BackupOptions `yaml:"backup"`
+	Monitor    *Monitor       `yaml:"monitor"`
 }
 
 // A Monitor is what looks at the live release again and again.
@@ -191,6 +192,9 @@ func (f *File) overlay(environment string) error {
 	if o.Monitor != nil {
 		f.Monitor = o.Monitor
 	}
+	if o.Backup != nil {
+		f.Backup = o.Backup
+	}
 	return nil
 }
 
@@ -214,9 +218,6 @@ func (f *File) validate() error {
 	if f.Deploy.Build {
 		errs = append(errs, errors.New("deploy.build: building images is not supported by this version: build and push the image elsewhere, and name it in the compose file"))
 	}
-	if f.Backup != nil {
-		errs = append(errs, errors.New("backup: not supported by this version: remove it"))
-	}
 	if m := f.Monitor; m != nil {
 		if len(m.Checks) == 0 {
 			errs = append(errs, errors.New("monitor.checks: is empty: name what to look at, or remove monitor"))
@@ -226,7 +227,7 @@ func (f *File) validate() error {
 		}
 		errs = append(errs, validateChecks("monitor.checks", m.Checks))
 	}
-	errs = append(errs, validateChecks("preflight", f.Preflight), validateChecks("verify", f.Verify))
+	errs = append(errs, f.Backup.validate(), validateChecks("preflight", f.Preflight), validateChecks("verify", f.Verify))
 	return errors.Join(errs...)
 }
 

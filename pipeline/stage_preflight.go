@@ -43,6 +43,9 @@ func preflight(ctx context.Context, x *Execution) error {
 	}
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
+	if x.File.Backup != nil {
+		note("backup", x.Step(ctx, "backup", x.checkBackup))
+	}
 	if x.again != nil {
 		note("images", x.Step(ctx, "images", x.checkKeptImages))
 	}

@@ -141,3 +141,9 @@ func (c Container) LivesOn() bool {
 	}
 	return false
 }
+
+// A VolumeUser is a container that mounts a volume.
+type VolumeUser struct {
+	Container
+	Project string // compose project; empty where it has none
+}

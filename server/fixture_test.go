@@ -317,3 +317,29 @@ func (fc *fakeControl) Retry(_ context.Context, run string, by state.Trigger) (*
 	}
 	return fc.newRun("registry", state.KindDeploy, by, state.RunTarget{})
 }
+
+func (fc *fakeControl) Backup(_ context.Context, stack string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("backup %s %+v", stack, by); err != nil {
+		return nil, err
+	}
+	return fc.newRun(stack, state.KindBackup, by, state.RunTarget{})
+}
+
+func (fc *fakeControl) Restore(_ context.Context, id string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("restore %s %+v", id, by); err != nil {
+		return nil, err
+	}
+	err := fc.store.View(func(tx *state.Tx) error { _, err := tx.Backup(id); return err })
+	if err != nil {
+		return nil, err
+	}
+	return fc.newRun("registry", state.KindRestore, by, state.RunTarget{Backup: id})
+}
+
+func (fc *fakeControl) Backups(_ context.Context, stack string) (list []*state.Backup, err error) {
+	err = fc.store.View(func(tx *state.Tx) (err error) {
+		list, err = tx.Backups(stack)
+		return err
+	})
+	return list, err
+}

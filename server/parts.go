@@ -33,6 +33,10 @@ type Control interface {
 	Approve(ctx context.Context, run string, by state.Trigger) error
 	Reject(ctx context.Context, run string, by state.Trigger) error
 	Retry(ctx context.Context, run string, by state.Trigger) (*state.Run, error)
+	Backup(ctx context.Context, stack string, by state.Trigger) (*state.Run, error)
+	Restore(ctx context.Context, backup string, by state.Trigger) (*state.Run, error)
+	// Backups lists those of a stack, of all where it is empty, newest first.
+	Backups(ctx context.Context, stack string) ([]*state.Backup, error)
 }
 
 // Stacks knows the stacks that are configured.

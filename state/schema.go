@@ -25,6 +25,8 @@ var (
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
 	bucketNotices    = []byte("notices")        // sequence → Notice
 	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told
+	bucketBackups    = []byte("backups")        // backup id → Backup
+	bucketHolds      = []byte("holds")          // stack → Hold
 
 	keySchema = []byte("schema")
 )
@@ -32,14 +34,15 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 
 // The versions of the schema. Version 1 had all runs as plain JSON, and an
-// index by stack alone.
+// index by stack alone; version 2 had no backups and holds.
 const (
-	schemaVersion  = 2
+	schemaVersion  = 3
+	schemaInPlace  = 2              // the first version that is taken up where it lies
 	schemaReplaced = math.MaxUint64 // of a file in whose place another was put
 )
 
@@ -62,19 +65,6 @@ func makeBuckets(tx *bolt.Tx) error {
 		}
 	}
 	return nil
-}
-
-// complete reports whether a database has every bucket: one of an older
-// deployer lacks those that came since.
-func complete(db *bolt.DB) bool {
-	whole := true
-	err := db.View(func(tx *bolt.Tx) error {
-		for _, name := range slices.Concat(kept, derived) {
-			whole = whole && tx.Bucket(name) != nil
-		}
-		return nil
-	})
-	return err != nil || whole
 }
 
 func putVersion(tx *bolt.Tx, version uint64) error {
@@ -113,10 +103,10 @@ func migrate(db *bolt.DB) (*bolt.DB, error) {
 		return db, fmt.Errorf("another deployer has just put a new database in the place of this one: %w", ErrLocked)
 	case version > schemaVersion:
 		return db, fmt.Errorf("the database has schema version %d, this deployer knows %d: run the newer deployer, or restore the backup made before the upgrade", version, schemaVersion)
-	case version < schemaVersion || wasteful(db):
+	case version < schemaInPlace || wasteful(db):
 		return rewrite(db)
-	case !complete(db):
-		return db, db.Update(makeBuckets)
+	case version < schemaVersion:
+		return db, db.Update(makeSchema)
 	}
 	return db, nil
 }

@@ -16,6 +16,7 @@ type Stack struct {
 	Paths       []string     `json:"paths,omitempty"`    // patterns of pipeline.yaml that name more of them
 	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
 	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
+	Schedule    *Schedule    `json:"schedule,omitempty"`
 }
 
 // A Reading is what a check of the monitor last said of the live release.
@@ -38,6 +39,12 @@ type Reading struct {
 type Measure struct {
 	Name  string // of a metric: certificate_days_left, volume_used_bytes
 	Value float64
+}
+
+// A Schedule is when the live release wants backups.
+type Schedule struct {
+	Spec string    `json:"spec"` // as pipeline.yaml has it
+	Last time.Time `json:"last"` // when the newest one became due, or the schedule came into force
 }
 
 // A Judgement is how the newest run for the branch ended.

@@ -77,6 +77,7 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 	runner := pipeline.NewRunner(a.store, pipeline.Parts{
 		Vault: vault, Mask: a.mask, LogLimit: a.logLimit, Retention: a.retention,
 		Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver, Now: time.Now, Log: a.log,
+		Version: version,
 	})
 	a.notifier = a.newNotifier()
 	metrics := &observers{}

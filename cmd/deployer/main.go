@@ -88,6 +88,7 @@ func newRoot() *cobra.Command {
 		newServe(), newInit(), newSecrets(), newCheck(), newDoctor(), newToken(), newDemo(), newVersion(),
 		newStatus(), newDeploy(), newRollback(), newPlan(), newRuns(), newLogs(), newApprove(), newReject(), newCancel(), newRetry(),
 		newLock(), newUnlock(), newUnpin(),
+		newBackup(), newBackups(), newRestore(),
 		newWorkload(),
 	)
 	for _, c := range root.Commands() {

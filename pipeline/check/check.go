@@ -63,6 +63,7 @@ type World struct {
 	Now       func() time.Time
 	Since     time.Time // when the present deploy began; zero where none is looked at
 	Log       io.Writer // redacted
+	Backups   Backups
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {
