@@ -104,6 +104,8 @@ func listenable(ctx context.Context, c *config.Config) finding {
 }
 
 func answers(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // it is on this machine
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false

@@ -242,7 +242,7 @@ func needs(t *testing.T, names ...string) {
 }
 
 var exampleChecks = []string{
-	"access", "acme", "acme_budget", "acme_rehearsal", "backup", "credentials", "disk", "dns", "encrypted", "example",
+	"acme", "acme_budget", "acme_rehearsal", "backup", "credentials", "disk", "dns", "encrypted", "example",
 	"http", "images", "logs", "ports", "registry", "tls", "traefik",
 }
 

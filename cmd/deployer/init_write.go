@@ -150,33 +150,36 @@ func ageKey(file string) (recipient string, made bool, err error) {
 
 // explain says what was written and what comes next.
 func (d registryDone) explain(w io.Writer) error {
-	key := "reused, and copied to the server as /etc/deployer/age.key in step 3"
+	key := "there already, and used again"
 	if d.KeyMade {
-		key = "made; keep a copy of it in a safe place: without it nobody can decrypt " + envName
+		key = "made; keep a copy in a safe place: without it nobody can decrypt " + envName
 	}
 	var server strings.Builder
 	for line := range strings.Lines(string(examples.RegistryServer())) {
-		server.WriteString("   " + line)
+		server.WriteString("     " + line)
 	}
-	_, err := fmt.Fprintf(w, `%[1]s is ready: https://%[2]s for production, http://registry.localhost for development.
+	_, err := fmt.Fprintf(w, `%[1]s is ready: https://%[2]s in production, http://registry.localhost in development.
 Key: %[3]s (%[4]s)
 User: %[5]s; the password: deployer secrets decrypt --age-key %[3]s %[1]s/%[6]s
 
 What comes next:
-1. Look at it, and check it:
+1. Check it, commit it and push it to your forge:
      deployer check %[1]s --age-key %[3]s
-2. Commit and push it:
-     cd %[1]s && git init -b main && git add -A && git commit -m "A registry" && git remote add origin URL && git push -u origin main
-3. On the server, as root: the key, the webhook's secret, a token.
-     install -d -m 700 /etc/deployer && install -m 600 age.key /etc/deployer/age.key     # the content of %[3]s
+     cd %[1]s && git init -b main && git add -A && git commit -m "A registry"
+     git remote add origin URL && git push -u origin main
+2. On the server, as root: the key (the content of %[3]s),
+   the webhook's secret, the forge's token and a token of deployer's own.
+     install -d -m 700 /etc/deployer && install -m 600 age.key /etc/deployer/age.key
      (umask 077; openssl rand -hex 32 > /etc/deployer/webhook)
+     (umask 077; cat > /etc/deployer/git-token)
      deployer token ops --role admin
-4. On the server, /etc/deployer/deployer.yaml:
-%[7]s5. On the server: look for what is missing, then start it. docs/deployer.service is the systemd unit.
+3. On the server, /etc/deployer/deployer.yaml, with your addresses and the token's hash:
+%[7]s4. On the server: see what is missing, then start it. docs/deployer.service is the unit of systemd.
+     install -d -m 700 /backups/registry
      deployer doctor -c /etc/deployer/deployer.yaml
      cp docs/deployer.service /etc/systemd/system/ && systemctl enable --now deployer
-6. At the forge: a webhook to https://deploy.example.com/hooks/infra, JSON, pushes, the secret of step 3. Then push.
-docs/registry.md explains each step.
+5. At the forge: a webhook to URL/hooks/infra, JSON, on push, with the secret of step 2.
+docs/registry.md explains each step, and how to go back to development.
 `, d.Dir, d.Host, d.KeyFile, key, d.Username, envName, server.String())
 	return err
 }
