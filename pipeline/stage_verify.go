@@ -39,6 +39,7 @@ func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check
 			failing = append(failing, spec.Key())
 		}
 	}
+	x.witness(ctx, w)
 	return failing
 }
 

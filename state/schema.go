@@ -23,6 +23,7 @@ var (
 	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
 	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
+	bucketIssuances  = []byte("issuances")      // time 0x00 kind 0x00 names 0x00 nth → Issuance
 
 	keySchema = []byte("schema")
 )
@@ -30,7 +31,7 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketIssuances}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 

@@ -54,6 +54,8 @@ type World struct {
 	Now      func() time.Time
 	Since    time.Time // when the present deploy began; zero where none is looked at
 	Log      io.Writer // redacted
+
+	Issuances Issuances // nil: what containers tell now is all that is known
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -18,6 +18,7 @@ const defaultTimeout = 10 * time.Second
 var kinds = map[string]kind{
 	"access":       {make: newAccess, timeout: 30 * time.Second, subject: []string{"url"}},
 	"acme":         {make: newACME, timeout: defaultTimeout, subject: []string{"service", "hosts"}},
+	"acme_budget":  {make: newBudget, timeout: defaultTimeout},
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"engine":       {make: newEngine, timeout: defaultTimeout},
 	"env":          {make: newEnv, timeout: defaultTimeout},
