@@ -310,3 +310,17 @@ func TestWhatAServiceWroteSinceTheDeployDecides(t *testing.T) {
 	b.says(got.Error, "lines that should not be there since the deploy")
 	b.quarantined(got, true)
 }
+
+// The step of whatever check failed shows why, not only that of `containers`.
+func TestAFailedCheckShowsTheContainerThatIsDown(t *testing.T) {
+	b := newBench(t).serve()
+	good := b.deployed("good", b.app("shop", "web:1", ""))
+	got := b.back(b.push("sick", b.app("shop", "web:sick", "verify: [{check: tcp, address: '127.0.0.1:1'}]")), good)
+	for _, step := range got.Stage(state.StageVerify).Steps {
+		if strings.HasPrefix(step.Name, "tcp") {
+			b.says(step.Message, "connection refused", "shop-web-1 is unhealthy", "its last words")
+			return
+		}
+	}
+	t.Error("the check has no step")
+}

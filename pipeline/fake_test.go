@@ -33,6 +33,7 @@ type fakeTarget struct {
 	applies    int                                     // calls of Apply
 	changes    int                                     // those that had something to change
 	hook       func(context.Context, call) error
+	says       func(service string) string // what a container has written; nil: always the same
 }
 
 func newFakeTarget() *fakeTarget {
@@ -266,7 +267,12 @@ func (f *fakeTarget) Exec(context.Context, string, string, []string) (project.Ex
 	return project.ExecResult{}, nil
 }
 
-func (f *fakeTarget) Logs(context.Context, string, int, time.Time) (string, error) {
+func (f *fakeTarget) Logs(_ context.Context, id string, _ int, _ time.Time) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if service, _, _ := strings.Cut(id, "-"); f.says != nil {
+		return f.says(service), nil
+	}
 	return "its last words", nil
 }
 

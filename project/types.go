@@ -127,6 +127,8 @@ type Container struct {
 	Restarts int
 	Created  time.Time
 	Labels   map[string]string
+
+	Addresses []string // IP addresses on the networks of its Engine, sorted; none where it does not run
 }
 
 // LivesOn reports whether the container does what its state can do: it runs

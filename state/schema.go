@@ -27,6 +27,7 @@ var (
 	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told
 	bucketBackups    = []byte("backups")        // backup id → Backup
 	bucketHolds      = []byte("holds")          // stack → Hold
+	bucketIssuances  = []byte("issuances")      // time 0x00 kind 0x00 names 0x00 nth → Issuance
 
 	keySchema = []byte("schema")
 )
@@ -34,7 +35,7 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 

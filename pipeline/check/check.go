@@ -64,6 +64,7 @@ type World struct {
 	Since     time.Time // when the present deploy began; zero where none is looked at
 	Log       io.Writer // redacted
 	Backups   Backups
+	Issuances Issuances // nil: what containers tell now is all that is known
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

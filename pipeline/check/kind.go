@@ -19,6 +19,7 @@ var kinds = map[string]kind{
 	"access":       {make: newAccess, timeout: 30 * time.Second, subject: []string{"url"}},
 	"acme":         {make: newACME, timeout: defaultTimeout, subject: []string{"service", "hosts"}},
 	"backup":       {make: newBackup, timeout: defaultTimeout, subject: []string{"volumes"}},
+	"acme_budget":  {make: newBudget, timeout: defaultTimeout},
 	"containers":   {make: newContainers, timeout: time.Minute},
 	"credentials":  {make: newCredentials, timeout: time.Minute, subject: []string{"username"}},
 	"disk":         {make: newDisk, timeout: defaultTimeout, subject: []string{"path", "volume"}},
