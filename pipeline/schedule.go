@@ -129,6 +129,9 @@ func (q *Queue) scheduleBackup(tx *state.Tx, stack *Stack) (run *state.Run, next
 	now := q.now().UTC()
 	if known.Schedule.Last.After(now) { // the clock was set back
 		known.Schedule.Last = now
+		if err := tx.PutStack(known); err != nil {
+			return nil, time.Time{}, err
+		}
 	}
 	due := s.next(known.Schedule.Last)
 	if due.IsZero() || due.After(now) {
