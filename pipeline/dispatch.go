@@ -21,6 +21,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	if err := q.recover(); err != nil {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
+	room := q.giveRoomBack(ctx)
 	q.restoreFiles(q.stacks())
 	polls, chores := q.poll(ctx), q.housekeep(ctx)
 	for {
@@ -31,6 +32,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		case <-ctx.Done():
 			<-polls
 			<-chores
+			<-room
 			return q.stop(grace)
 		case <-q.wake:
 		case <-time.After(dispatchEvery): // a freeze may have ended

@@ -15,6 +15,16 @@ type Stack struct {
 	Reads       []string     `json:"reads,omitempty"`  // files that the last resolve read
 	Paths       []string     `json:"paths,omitempty"`  // patterns of pipeline.yaml that name more of them
 	Judged      *Judgement   `json:"judged,omitempty"` // of the last commit of the branch that a run ended on
+	Stopped     *Stopped     `json:"stopped,omitempty"`
+}
+
+// Stopped is a container that deployer has stopped for a moment, and that it
+// starts again.
+type Stopped struct {
+	Container string    `json:"container"` // its id
+	Name      string    `json:"name"`
+	Run       string    `json:"run"`
+	At        time.Time `json:"at"`
 }
 
 // A Judgement is how the newest run for the branch ended.

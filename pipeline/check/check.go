@@ -57,7 +57,9 @@ type World struct {
 	OpenEnv   func(ctx context.Context, name string, data []byte) (*secrets.Env, error)
 	Addresses func() ([]net.Addr, error) // of this machine; default: net.InterfaceAddrs
 	Now       func() time.Time
-	Log       io.Writer // redacted
+	// MakeRoom stops a container for a moment; back starts it again and must be called.
+	MakeRoom func(ctx context.Context, containerID, name string) (back func(context.Context) error, err error)
+	Log      io.Writer // redacted
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

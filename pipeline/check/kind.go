@@ -11,6 +11,7 @@ type kind struct {
 	make    func() Check  // with its defaults; a pointer to a struct with tagged fields
 	timeout time.Duration // of one attempt, where the spec gives none
 	subject []string      // the fields that a title shows
+	alone   bool          // it disturbs what others look at
 }
 
 const defaultTimeout = 10 * time.Second
