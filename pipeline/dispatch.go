@@ -21,6 +21,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	if err := q.recover(); err != nil {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
+	room := q.giveRoomBack(ctx)
 	q.restoreFiles(q.stacks())
 	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
 	for {
@@ -37,6 +38,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 			<-chores
 			<-watch
 			<-forgotten
+			<-room
 			return q.stop(grace)
 		case <-q.wake:
 		case <-time.After(wait): // a freeze may have ended, a backup be due

@@ -115,7 +115,7 @@ func (x *Execution) ask(ctx context.Context, specs []check.Spec, w *check.World)
 // world is what checks may look at now.
 func (x *Execution) world() *check.World {
 	return &check.World{
-		Example: x.example(), OpenEnv: x.Stack.Keys.Open,
+		Example: x.example(), OpenEnv: x.Stack.Keys.Open, MakeRoom: x.makeRoom,
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
 		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,

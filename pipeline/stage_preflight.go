@@ -30,7 +30,7 @@ func preflight(ctx context.Context, x *Execution) error {
 	defer aside.Wait()
 	looking, done := context.WithCancel(ctx)
 	defer done()
-	specs := x.preflightChecks()
+	specs, alone := apart(x.preflightChecks())
 	checks, live := make(chan []answer, 1), make(chan standing, 1)
 	aside.Go(func() { checks <- x.ask(looking, specs, x.world()) })
 	aside.Go(func() { live <- x.lookAtLive(looking) })
@@ -61,11 +61,20 @@ func preflight(ctx context.Context, x *Execution) error {
 		return context.Cause(ctx)
 	}
 	if len(failed) > 0 {
-		return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(failed, ", ")),
-			"each failed step says what to do; then push again")
+		x.leaveOut(alone)
+		return x.preflightFailed(failed)
 	}
-	x.noteLive(<-live)
+	outage := <-live
+	if failed := x.askAlone(ctx, alone); len(failed) > 0 {
+		return x.preflightFailed(failed)
+	}
+	x.noteLive(outage)
 	return ctx.Err()
+}
+
+func (x *Execution) preflightFailed(names []string) error {
+	return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(names, ", ")),
+		"each failed step says what to do; then push again")
 }
 
 // preflightChecks are the built-in checks and the stack's own. A release that

@@ -31,6 +31,10 @@ type Target interface {
 	// Apply makes the target run p, recreating only what differs, and waits
 	// until it is up. It calls o.Changing before the first change.
 	Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error
+	// StopContainer and StartContainer make room for a moment, and end that.
+	// A container that is gone is no error.
+	StopContainer(ctx context.Context, id string) error
+	StartContainer(ctx context.Context, id string) error
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
 	// ReadFile reads a file of a service's container, which need not run.

@@ -17,6 +17,7 @@ type Stack struct {
 	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
 	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
 	Schedule    *Schedule    `json:"schedule,omitempty"`
+	Stopped     *Stopped     `json:"stopped,omitempty"`
 }
 
 // A Reading is what a check of the monitor last said of the live release.
@@ -45,6 +46,15 @@ type Measure struct {
 type Schedule struct {
 	Spec string    `json:"spec"` // as pipeline.yaml has it
 	Last time.Time `json:"last"` // when the newest one became due, or the schedule came into force
+}
+
+// Stopped is a container that deployer has stopped for a moment, and that it
+// starts again.
+type Stopped struct {
+	Container string    `json:"container"` // its id
+	Name      string    `json:"name"`
+	Run       string    `json:"run"`
+	At        time.Time `json:"at"`
 }
 
 // A Judgement is how the newest run for the branch ended.

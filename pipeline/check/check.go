@@ -62,6 +62,8 @@ type World struct {
 	Addresses func() ([]net.Addr, error) // of this machine; default: net.InterfaceAddrs
 	Now       func() time.Time
 	Since     time.Time // when the present deploy began; zero where none is looked at
+	// MakeRoom stops a container for a moment; back starts it again and must be called.
+	MakeRoom  func(ctx context.Context, containerID, name string) (back func(context.Context) error, err error)
 	Log       io.Writer // redacted
 	Backups   Backups
 	Issuances Issuances // nil: what containers tell now is all that is known
