@@ -35,7 +35,7 @@ func newRegistryStack(t *testing.T) *registryStack {
 	t.Helper()
 	s := &registryStack{product: newProduct(t), http: acmetest.FreePort(t), https: acmetest.FreePort(t), own: acmetest.FreePort(t)}
 	s.ca = acmetest.Start(t, s.http, s.https, 90*24*time.Hour)
-	domain := s.Stack + ".example.net"
+	domain := s.Stack + ".acme-widgets.fr"
 	s.host, s.dir = "registry."+domain, s.Path("registry")
 	s.ca.Resolve(s.host, "127.0.0.1")
 	s.run("init", "registry", s.dir, "--domain", domain, "--email", "ops@"+domain, "--age-key", s.Path("age.key"), "--yes")
@@ -44,6 +44,7 @@ func newRegistryStack(t *testing.T) *registryStack {
 	s.adaptPipeline()
 	s.write("ca.pem", string(s.ca.Root()))
 	s.write("pebble.pem", string(s.ca.TLSRoot))
+	s.write("cas.pem", s.read("ca.pem")+s.read("pebble.pem"))
 	s.write("compose.test.yaml", s.composeTest())
 	return s
 }
@@ -55,8 +56,8 @@ func (s *registryStack) adaptPipeline() {
 		"compose: [compose.yaml]", "compose: [compose.yaml, compose.test.yaml]",
 		"compose: [compose.yaml, compose.dev.yaml]", "compose: [compose.yaml, compose.dev.yaml, compose.test.yaml]",
 		"free: [80, 443]", fmt.Sprintf("free: [%d, %d]", s.http, s.https),
-		`{check: dns, host: "registry.${HOST}"}`, fmt.Sprintf(`{check: dns, host: "registry.${HOST}", expect: [127.0.0.1], servers: [%q], resolvers: [%q]}`, s.ca.DNS, s.ca.DNS),
-		`{check: acme_rehearsal}`, fmt.Sprintf(`{check: acme_rehearsal, directory: %q, ca: pebble.pem}`, s.ca.Directory),
+		`{check: dns, host: "registry.${HOST}", ca: letsencrypt.org}`, fmt.Sprintf(`{check: dns, host: "registry.${HOST}", ca: letsencrypt.org, expect: [127.0.0.1], servers: [%q], resolvers: [%q]}`, s.ca.DNS, s.ca.DNS),
+		`{check: acme_rehearsal}`, fmt.Sprintf(`{check: acme_rehearsal, directory: %q, ca: cas.pem, http_address: ":%d", tls_address: ":%d"}`, s.ca.Directory, s.http, s.https),
 		`host: "registry.${HOST}:443"`, fmt.Sprintf(`resolve: 127.0.0.1, ca: ca.pem, host: "registry.${HOST}:%d"`, s.https),
 		`{check: acme, service`, fmt.Sprintf(`{check: acme, port: %d, resolve: 127.0.0.1, service`, s.https),
 		`url: "https://registry.${HOST}`, fmt.Sprintf(`resolve: 127.0.0.1, ca: ca.pem, url: "https://registry.${HOST}:%d`, s.https),

@@ -106,6 +106,6 @@ func newRepository(t *testing.T) (dir, key string) {
 	t.Helper()
 	base := t.TempDir()
 	dir, key = filepath.Join(base, "registry"), filepath.Join(base, "age.key")
-	deployer(t, "", "init", "registry", dir, "--domain", "shop.test", "--email", "ops@shop.test", "--age-key", key, "--yes").want(t, 0)
+	deployer(t, "", "init", "registry", dir, "--domain", "shop-widgets.fr", "--email", "ops@shop-widgets.fr", "--age-key", key, "--yes").want(t, 0)
 	return dir, key
 }

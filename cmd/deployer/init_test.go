@@ -22,8 +22,8 @@ func TestInitRegistryFillsEverythingIn(t *testing.T) {
 	dir, key := newRepository(t)
 	env := filepath.Join(dir, envName)
 	for name, want := range map[string]string{
-		"HOST": "shop.test", "REGISTRY_USERNAME": "registry-admin", "REGISTRY_EXPOSE_PORT": "",
-		"REGISTRY_TLS_CERTRESOLVER": "le", "REGISTRY_URL": "https://registry.shop.test",
+		"HOST": "shop-widgets.fr", "REGISTRY_USERNAME": "registry-admin", "REGISTRY_EXPOSE_PORT": "",
+		"REGISTRY_TLS_CERTRESOLVER": "le", "REGISTRY_URL": "https://registry.shop-widgets.fr",
 	} {
 		if got := valueOf(t, env, key, name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -40,13 +40,13 @@ func TestInitRegistryFillsEverythingIn(t *testing.T) {
 			t.Errorf("%s is not encrypted", name)
 		}
 	}
-	if !strings.Contains(data, "\nHOST=shop.test\n") {
+	if !strings.Contains(data, "\nHOST=shop-widgets.fr\n") {
 		t.Error("what is no credential cannot be read in a review")
 	}
 	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key: %v, %v", info.Mode(), err)
 	}
-	if text := read(t, filepath.Join(dir, "server/Traefik/traefik.yml")); !strings.Contains(text, `email: "ops@shop.test"`) || strings.Contains(text, unfilled) {
+	if text := read(t, filepath.Join(dir, "server/Traefik/traefik.yml")); !strings.Contains(text, `email: "ops@shop-widgets.fr"`) || strings.Contains(text, unfilled) {
 		t.Error("traefik.yml has not the e-mail address")
 	}
 	for name := range strings.Lines(read(t, filepath.Join(dir, envName+".example"))) {
@@ -69,14 +69,14 @@ func TestInitRegistryDevelopmentLetsItsOwnPasswordIn(t *testing.T) {
 func TestInitRegistryOverwritesNothing(t *testing.T) {
 	dir, key := newRepository(t)
 	before := read(t, filepath.Join(dir, envName))
-	deployer(t, "", "init", "registry", dir, "--domain", "other.test", "--email", "ops@other.test", "--age-key", key, "--yes").
+	deployer(t, "", "init", "registry", dir, "--domain", "other-widgets.fr", "--email", "ops@other-widgets.fr", "--age-key", key, "--yes").
 		want(t, 2, "compose.yaml", "nothing is overwritten")
 	if read(t, filepath.Join(dir, envName)) != before {
 		t.Error("the env file has changed")
 	}
 	other := t.TempDir()
 	put(t, filepath.Join(other, "pipeline.yaml"), "# mine\n")
-	deployer(t, "", "init", "registry", other, "--domain", "other.test", "--email", "ops@other.test", "--age-key", key, "--yes").want(t, 2, "pipeline.yaml")
+	deployer(t, "", "init", "registry", other, "--domain", "other-widgets.fr", "--email", "ops@other-widgets.fr", "--age-key", key, "--yes").want(t, 2, "pipeline.yaml")
 	if entries, err := os.ReadDir(other); err != nil || len(entries) != 1 {
 		t.Errorf("%d files, %v", len(entries), err)
 	}
@@ -86,7 +86,7 @@ func TestInitRegistryReusesAKey(t *testing.T) {
 	_, key := newRepository(t)
 	before := read(t, key)
 	var done registryDone
-	o := deployer(t, "", "init", "registry", filepath.Join(t.TempDir(), "new"), "--domain", "shop.test", "--email", "ops@shop.test", "--age-key", key, "--yes", "--json")
+	o := deployer(t, "", "init", "registry", filepath.Join(t.TempDir(), "new"), "--domain", "shop-widgets.fr", "--email", "ops@shop-widgets.fr", "--age-key", key, "--yes", "--json")
 	o.want(t, 0)
 	if err := json.Unmarshal([]byte(o.out), &done); err != nil || done.KeyMade || !strings.HasPrefix(done.Recipient, "age1") {
 		t.Errorf("%+v, %v", done, err)
@@ -109,14 +109,14 @@ func TestInitRegistryRefuses(t *testing.T) {
 		want string
 	}{
 		"nobody to ask":     {nil, "--domain and --email"},
-		"no e-mail":         {[]string{"--domain", "shop.test"}, "--email"},
-		"a URL":             {[]string{"--domain", "https://shop.test", "--email", "a@shop.test"}, "no domain"},
-		"localhost":         {[]string{"--domain", "localhost", "--email", "a@shop.test"}, "no domain"},
-		"an address":        {[]string{"--domain", "192.0.2.1", "--email", "a@shop.test"}, "no domain"},
-		"no address":        {[]string{"--domain", "shop.test", "--email", "ops"}, "no e-mail"},
-		"user with a colon": {[]string{"--domain", "shop.test", "--email", "a@shop.test", "--username", "a:b"}, "colon"},
-		"key inside":        {[]string{"--domain", "shop.test", "--email", "a@shop.test", "--age-key", filepath.Join(dir, "age.key")}, "could be committed"},
-		"key inside by link": {[]string{"--domain", "shop.test", "--email", "a@shop.test",
+		"no e-mail":         {[]string{"--domain", "shop-widgets.fr"}, "--email"},
+		"a URL":             {[]string{"--domain", "https://shop-widgets.fr", "--email", "a@shop-widgets.fr"}, "no domain"},
+		"localhost":         {[]string{"--domain", "localhost", "--email", "a@shop-widgets.fr"}, "no domain"},
+		"an address":        {[]string{"--domain", "192.0.2.1", "--email", "a@shop-widgets.fr"}, "no domain"},
+		"no address":        {[]string{"--domain", "shop-widgets.fr", "--email", "ops"}, "no e-mail"},
+		"user with a colon": {[]string{"--domain", "shop-widgets.fr", "--email", "a@shop-widgets.fr", "--username", "a:b"}, "colon"},
+		"key inside":        {[]string{"--domain", "shop-widgets.fr", "--email", "a@shop-widgets.fr", "--age-key", filepath.Join(dir, "age.key")}, "could be committed"},
+		"key inside by link": {[]string{"--domain", "shop-widgets.fr", "--email", "a@shop-widgets.fr",
 			"--age-key", filepath.Join(link, "new", "keys", "age.key")}, "could be committed"},
 	} {
 		t.Run(name, func(t *testing.T) {

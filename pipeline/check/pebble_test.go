@@ -34,7 +34,7 @@ func startPebble(t *testing.T, httpPort, tlsPort, dnsServer string, blocked ...s
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": listen, "managementListenAddress": "",
 		"certificate": filepath.Join(dir, "cert.pem"), "privateKey": filepath.Join(dir, "key.pem"),
-		"httpPort": number(t, httpPort), "tlsPort": number(t, tlsPort), "domainBlocklist": blocked,
+		"httpPort": portNumber(t, httpPort), "tlsPort": portNumber(t, tlsPort), "domainBlocklist": blocked,
 		"retryAfter":   map[string]int{"authz": 1, "order": 1},
 		"keyAlgorithm": "ecdsa", "profiles": map[string]any{"default": map[string]any{"description": "d", "validityPeriod": 7776000}},
 	}})

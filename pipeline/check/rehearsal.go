@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -31,7 +32,7 @@ type rehearsalCheck struct {
 	Challenge text       `check:"challenge"` // http or tls; default: the resolver's
 	Email     text       `check:"email"`     // default: the resolver's
 	Directory text       `check:"directory"` // default: the staging side of Let's Encrypt
-	CA        text       `check:"ca"`        // PEM file of the commit, for the directory's own TLS
+	CA        text       `check:"ca"`        // PEM file of the commit: authorities of the directory's own TLS and of the certificate that is served
 	HTTP      listenHost `check:"http_address"`
 	HTTPS     listenHost `check:"tls_address"`
 }
@@ -194,9 +195,15 @@ func (c *rehearsalCheck) served(ctx context.Context, w *World, trials []trial) (
 	if host == "" {
 		host = "127.0.0.1"
 	}
+	var roots *x509.CertPool
+	if c.CA.plain != "" {
+		if roots, _ = w.roots(c.CA); roots == nil {
+			return time.Time{}, false // the rehearsal itself says what is wrong with it
+		}
+	}
 	for _, t := range trials {
 		for _, name := range t.names {
-			leaf, err := w.certificateOf(ctx, net.JoinHostPort(host, port), name)
+			leaf, err := w.certificateOf(ctx, net.JoinHostPort(host, port), name, roots)
 			if err != nil {
 				return time.Time{}, false
 			}

@@ -67,7 +67,7 @@ var caHints = map[string]string{
 
 // certificateOf is the certificate that the address serves for a name, if it
 // is valid for it now.
-func (w *World) certificateOf(ctx context.Context, address, name string) (*x509.Certificate, error) {
+func (w *World) certificateOf(ctx context.Context, address, name string, roots *x509.CertPool) (*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	conn, err := w.dial(ctx, "tcp", address)
@@ -77,6 +77,9 @@ func (w *World) certificateOf(ctx context.Context, address, name string) (*x509.
 	defer conn.Close()
 	config := w.tls()
 	config.ServerName, config.InsecureSkipVerify = name, false
+	if roots != nil {
+		config.RootCAs = roots
+	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, err

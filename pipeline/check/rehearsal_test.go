@@ -14,7 +14,7 @@ import (
 	"deployer/state"
 )
 
-func number(t *testing.T, s string) int {
+func portNumber(t *testing.T, s string) int {
 	t.Helper()
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -128,7 +128,7 @@ func (h *holder) makeRoom(_ context.Context, id, name string) (func(context.Cont
 
 func TestTheProxyMakesRoomForTheRehearsal(t *testing.T) {
 	d := dressUp(t)
-	published := project.Published{ContainerID: "c1", Container: "shop-proxy-1", Project: "shop", Service: "proxy", Address: "0.0.0.0", HostPort: number(t, d.tls), Port: 443, Protocol: "tcp"}
+	published := project.Published{ContainerID: "c1", Container: "shop-proxy-1", Project: "shop", Service: "proxy", Address: "0.0.0.0", HostPort: portNumber(t, d.tls), Port: 443, Protocol: "tcp"}
 	h := hold(t, d.tls)
 	w := d.ca.world(t, both(), onHost(true, published))
 	w.MakeRoom = h.makeRoom
