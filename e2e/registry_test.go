@@ -17,11 +17,17 @@ import (
 func TestRegistryIsPromotedAndBack(t *testing.T) {
 	t.Parallel()
 	s := newRegistryStack(t)
+	known := s.knows() // the Engine looks into /etc/hosts every five seconds
 	s.Repo.Commit("main", "a registry", s.files())
 	s.deploys("--environment", "dev")
 	dev := s.Containers()
 	if dev["ui"] == "" || s.Now().Live.Environment != "dev" {
 		t.Errorf("development runs %v in environment %s", dev, s.Now().Live.Environment)
+	}
+	local := s.Image()
+	atDev := fmt.Sprintf("localhost:%d/team/early:1", s.own)
+	if err := s.pushImage(local, atDev, "dev", "only-for-localhost"); err != nil {
+		t.Errorf("push in development: %v", err)
 	}
 
 	s.deploys()
@@ -35,6 +41,16 @@ func TestRegistryIsPromotedAndBack(t *testing.T) {
 	production := s.Containers()
 	if production["ui"] != "" {
 		t.Error("the UI runs in production too")
+	}
+	if err := s.pullImage(atDev, "dev", "only-for-localhost"); err == nil {
+		t.Error("the registry's own port is open in production too")
+	}
+	if known {
+		s.takesAndGives(t, local)
+		early := s.address() + "/team/early:1"
+		if err := s.pullImage(early, s.value("REGISTRY_USERNAME"), s.value("REGISTRY_PASSWORD")); err != nil {
+			t.Errorf("what development stored is gone: %v", err)
+		}
 	}
 
 	s.deploys("--environment", "dev")
@@ -151,7 +167,7 @@ func TestBadPushesOfTheRegistryGoBack(t *testing.T) {
 	within := func() { s.edit("pipeline.yaml", "min_days: 14, within: 2m", "min_days: 14, within: 10s") }
 
 	t.Run("a registry that crashes", func(t *testing.T) {
-		s.edit("compose.yaml", `REGISTRY_STORAGE_DELETE_ENABLED: "true"`, `REGISTRY_STORAGE_DELETE_ENABLED: "perhaps"`)
+		s.edit("compose.yaml", `REGISTRY_STORAGE_DELETE_ENABLED: "true"`, `REGISTRY_HTTP_ADDR: "256.256.0.1:5000"`)
 		run := s.push("crashes")
 		s.restore(good)
 		producttest.MustEnd(t, run, state.RunRolledBack)

@@ -324,3 +324,19 @@ func TestAFailedCheckShowsTheContainerThatIsDown(t *testing.T) {
 	}
 	t.Error("the check has no step")
 }
+
+// A release that is judged keeps nobody waiting for the checks that are left.
+func TestAfterAFailureTheOtherChecksLookOnce(t *testing.T) {
+	b := newBench(t).serve()
+	var asked atomic.Int64
+	url := b.answering(func() int { asked.Add(1); return http.StatusBadGateway })
+	good := b.deployed("one", b.app("shop", "app:1", ""))
+	pipeline := fmt.Sprintf("verify: [{check: http, url: %q}, {check: http, url: %q, within: 1h}]\n", url, url+"/patient")
+	run := b.back(b.push("two", b.app("shop", "app:2", pipeline)), good)
+	if steps := run.Stage(state.StageVerify).Steps; len(steps) != 3 || steps[2].Status != state.StepFailed {
+		t.Error(b.story(run))
+	}
+	if asked.Load() != 2 {
+		t.Errorf("the server was asked %d times", asked.Load())
+	}
+}

@@ -25,16 +25,22 @@ func verify(ctx context.Context, x *Execution) error {
 
 // runChecks runs `containers` and the given checks and returns the keys of
 // those that failed. A check that fails for a cause known from before the
-// change only warns.
+// change only warns. Once one has failed the release is judged: the others
+// look once, for what they see now, and what is wrong is searched for once.
 func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check.Spec, known map[string]string) (failing []string) {
 	for _, spec := range check.WithDefaults(specs, "containers") {
 		started := x.runner.now()
+		if len(failing) > 0 {
+			spec = spec.Once()
+		}
 		result := check.Run(ctx, spec, w)
 		if _, outside := known[spec.Key()]; outside && result.Status == state.StepFailed {
 			result.Status = state.StepWarned
 			result.Hint = "it failed before the push too: look outside of it"
 		}
-		result = check.Diagnose(ctx, spec, w, result)
+		if len(failing) == 0 {
+			result = check.Diagnose(ctx, spec, w, result)
+		}
 		x.record(spec.TitleIn(w.Env), result, x.since(started))
 		if result.Status == state.StepFailed {
 			failing = append(failing, spec.Key())

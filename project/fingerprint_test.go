@@ -36,17 +36,18 @@ func TestFingerprintFollowsWhatIsDeployed(t *testing.T) {
 		extra   string
 		differs bool
 	}{
-		"nothing":           {load(same), "pipeline", false},
-		"a file not read":   {load(func(f map[string]string) { f["README"] = "2" }), "pipeline", false},
-		"a comment":         {load(func(f map[string]string) { f["compose.yaml"] += "# note\n" }), "pipeline", false},
-		"an extension":      {load(func(f map[string]string) { f["compose.yaml"] += "x-note: a\n" }), "pipeline", false},
-		"a placeholder":     {load(func(f map[string]string) { f["data/.gitkeep"] = " " }), "pipeline", false},
-		"mounted file":      {load(func(f map[string]string) { f["a"] = "2" }), "pipeline", true},
-		"in mounted folder": {load(func(f map[string]string) { f["d/x/y"] = "2" }), "pipeline", true},
-		"image":             {load(func(f map[string]string) { f["compose.yaml"] = strings.Replace(f["compose.yaml"], "1.27", "1.28", 1) }), "pipeline", true},
-		"value":             {load(same, "A=2"), "pipeline", true},
-		"unused value":      {load(same, "B=2"), "pipeline", true},
-		"pipeline.yaml":     {load(same), "other", true},
+		"nothing":            {load(same), "pipeline", false},
+		"a file not read":    {load(func(f map[string]string) { f["README"] = "2" }), "pipeline", false},
+		"a comment":          {load(func(f map[string]string) { f["compose.yaml"] += "# note\n" }), "pipeline", false},
+		"an extension":       {load(func(f map[string]string) { f["compose.yaml"] += "x-note: a\n" }), "pipeline", false},
+		"a placeholder":      {load(func(f map[string]string) { f["data/.gitkeep"] = " " }), "pipeline", false},
+		"mounted file":       {load(func(f map[string]string) { f["a"] = "2" }), "pipeline", true},
+		"in mounted folder":  {load(func(f map[string]string) { f["d/x/y"] = "2" }), "pipeline", true},
+		"image":              {load(func(f map[string]string) { f["compose.yaml"] = strings.Replace(f["compose.yaml"], "1.27", "1.28", 1) }), "pipeline", true},
+		"value":              {load(same, "A=2"), "pipeline", true},
+		"unused value":       {load(same, "B=2"), "pipeline", true},
+		"secret from now on": {load(same, "A!=1"), "pipeline", true},
+		"pipeline.yaml":      {load(same), "other", true},
 		"never rolled back": {load(func(f map[string]string) {
 			f["compose.yaml"] = strings.Replace(f["compose.yaml"], "image:", "x-deployer: {rollback: never}\n    image:", 1)
 		}), "pipeline", true},
