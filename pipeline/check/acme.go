@@ -69,21 +69,21 @@ func (c *acmeCheck) Run(ctx context.Context, w *World) Result {
 	return c.judge(ctx, w, resolver)
 }
 
-func (c *acmeCheck) pick(storage traefik.Storage) (traefik.Resolver, error) {
+func (c *acmeCheck) pick(storage traefik.Storage) (traefik.Stored, error) {
 	if resolver, ok := storage[c.Resolver.plain]; ok {
 		return resolver, nil
 	}
 	names := strings.Join(sortedKeys(storage), ", ")
 	if c.Resolver.plain != "" {
-		return traefik.Resolver{}, fmt.Errorf("the storage %s has no resolver %s, it has %s", c.Storage, c.Resolver, names)
+		return traefik.Stored{}, fmt.Errorf("the storage %s has no resolver %s, it has %s", c.Storage, c.Resolver, names)
 	}
 	if len(storage) != 1 {
-		return traefik.Resolver{}, fmt.Errorf("the storage %s has the resolvers %s: which one must be said", c.Storage, names)
+		return traefik.Stored{}, fmt.Errorf("the storage %s has the resolvers %s: which one must be said", c.Storage, names)
 	}
 	return storage[names], nil
 }
 
-func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Resolver) Result {
+func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Stored) Result {
 	var r report
 	var good []string
 	for _, host := range c.Hosts {

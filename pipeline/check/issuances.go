@@ -21,10 +21,10 @@ type Issuances interface {
 }
 
 const (
-	letsEncrypt   = "acme-v02.api.letsencrypt.org"
-	backdated     = time.Hour // Let's Encrypt's certificates are valid from an hour before they are made
-	sameIssuance  = 3 * time.Minute
-	countedWithin = 7 * 24 * time.Hour
+	letsEncryptHost = "acme-v02.api.letsencrypt.org"
+	backdated       = time.Hour // Let's Encrypt's certificates are valid from an hour before they are made
+	sameIssuance    = 3 * time.Minute
+	countedWithin   = 7 * 24 * time.Hour
 )
 
 // Witness keeps what the Traefik services of the project tell of their
@@ -36,7 +36,7 @@ func Witness(ctx context.Context, w *World) error {
 	}
 	var errs []error
 	for _, service := range traefikServices(w.Project) {
-		seen, _, err := witnessed(ctx, w, service, storagePath(w.Project, service), letsEncrypt)
+		seen, _, err := witnessed(ctx, w, service, storagePath(w.Project, service), letsEncryptHost)
 		if err == nil && len(seen) > 0 {
 			err = w.Issuances.Note(seen)
 		}
@@ -81,7 +81,7 @@ func witnessed(ctx context.Context, w *World, service, path, ca string) ([]state
 				seen = append(seen, ofEvent(e)...)
 			}
 		}
-		number(seen)
+		countInSeconds(seen)
 	}
 	if !present {
 		return nil, nil, nil
@@ -106,9 +106,9 @@ func witnessed(ctx context.Context, w *World, service, path, ca string) ([]state
 	return seen, storage, nil
 }
 
-// number tells apart what happened in the same second, as a log writes it:
+// countInSeconds tells apart what happened in the same second, as a log writes it:
 // Traefik fails several times in one.
-func number(seen []state.Issuance) {
+func countInSeconds(seen []state.Issuance) {
 	type second struct {
 		at   int64
 		host string
@@ -123,12 +123,12 @@ func number(seen []state.Issuance) {
 }
 
 // ofCA reports whether a stored certificate comes from the CA that is counted.
-func ofCA(c traefik.Certificate, r traefik.Resolver, ca string) bool {
+func ofCA(c traefik.Certificate, r traefik.Stored, ca string) bool {
 	if r.Account != "" {
 		return strings.Contains(r.Account, ca)
 	}
 	organization := c.Chain[0].Issuer.Organization
-	return ca == letsEncrypt && len(organization) > 0 && organization[0] == "Let's Encrypt"
+	return ca == letsEncryptHost && len(organization) > 0 && organization[0] == "Let's Encrypt"
 }
 
 // ofEvent is what a line of the log counts for: a certificate, or a failed

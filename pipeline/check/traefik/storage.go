@@ -14,10 +14,10 @@ import (
 
 // A Storage is what Traefik keeps in acme.json, by the resolver's name. The
 // private keys in it are not read.
-type Storage map[string]Resolver
+type Storage map[string]Stored
 
-// A Resolver is the account and the certificates of one resolver.
-type Resolver struct {
+// A Stored is the account and the certificates of one resolver.
+type Stored struct {
 	Email        string
 	Account      string // its URL at the CA; empty before it is registered
 	Certificates []Certificate
@@ -58,7 +58,7 @@ func ReadStorage(data []byte) (Storage, error) {
 	}
 	out := Storage{}
 	for name, r := range file {
-		var resolver Resolver
+		var resolver Stored
 		if r.Account != nil {
 			resolver.Email = r.Account.Email
 			if r.Account.Registration != nil {
@@ -100,7 +100,7 @@ func (c Certificate) Names() []string { return append([]string{c.Main}, c.SANs..
 
 // For returns the resolver's certificate for a host, the one that lasts
 // longest where there are several.
-func (r Resolver) For(host string) (Certificate, bool) {
+func (r Stored) For(host string) (Certificate, bool) {
 	var best Certificate
 	for _, c := range r.Certificates {
 		if c.Chain[0].VerifyHostname(host) == nil && (best.Chain == nil || c.Chain[0].NotAfter.After(best.Chain[0].NotAfter)) {
