@@ -34,6 +34,9 @@ func problemOf(text string) string {
 		if problem == "compound" || problem == "malformed" && len(all) > 1 {
 			problem = all[0][1]
 		}
+		if problem == "malformed" && strings.Contains(text, "Could not resolve URL") {
+			problem = "dns" // as Pebble has it
+		}
 		return problem
 	}
 	for _, l := range local {
@@ -123,8 +126,10 @@ func (e Event) RetryAfter() time.Time {
 // that was refused before counts for nothing.
 func (e Event) FailsAuthorization() bool {
 	switch e.Problem {
-	case "dns", "connection", "unauthorized", "tls", "incorrectResponse", "caa":
-		return e.Kind == Failed
+	case "rateLimited", "rejectedIdentifier", "badNonce", "serverInternal", NoProvider, Unreachable, Unknown:
+		return false
 	}
-	return false
+	return e.Kind == Failed && looked.MatchString(e.Message)
 }
+
+var looked = regexp.MustCompile(`invalid authorization|one or more domains had a problem`)
