@@ -21,7 +21,7 @@ type wantedCertificate struct {
 
 var (
 	routerLabel = regexp.MustCompile(`(?i)^traefik\.(?:http|tcp)\.routers\.([^.]+)\.(rule|tls\.certresolver|tls\.domains\[\d+\]\.(?:main|sans))$`)
-	hostRule    = regexp.MustCompile("(?i)\\bHost(?:SNI)?\\(([^)]*)\\)")
+	hostRule    = regexp.MustCompile(`(?i)\bHost(?:SNI)?\(([^)]*)\)`)
 	quotedName  = regexp.MustCompile("[`\"']([^`\"']+)[`\"']")
 )
 
@@ -78,10 +78,10 @@ func routersOf(labels map[string]string) map[string]*routed {
 			routers[m[1]] = r
 		}
 		value := labels[label]
-		switch field := strings.ToLower(m[2]); {
-		case field == "rule":
+		switch field := strings.ToLower(m[2]); field {
+		case "rule":
 			r.rule = value
-		case field == "tls.certresolver":
+		case "tls.certresolver":
 			r.resolver = value
 		default:
 			key, _, _ := strings.Cut(field, "].")

@@ -70,7 +70,8 @@ type fakeEngine struct {
 	containers func() ([]project.Container, error)
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
-	since      time.Time // that logs were asked for last
+	written    func(id string) string // in place of logs
+	since      time.Time              // that logs were asked for last
 	file       func(service, path string) (project.ContainerFile, error)
 }
 
@@ -84,8 +85,11 @@ func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (
 	return e.exec(service, argv)
 }
 
-func (e *fakeEngine) Logs(_ context.Context, _ string, _ int, since time.Time) (string, error) {
+func (e *fakeEngine) Logs(_ context.Context, id string, _ int, since time.Time) (string, error) {
 	e.since = since
+	if e.written != nil {
+		return e.written(id), nil
+	}
 	return e.logs, nil
 }
 

@@ -27,6 +27,8 @@ var local = []struct {
 	{Unreachable, regexp.MustCompile(`dial tcp|no such host|i/o timeout|connection refused|certificate signed by unknown authority|get directory at`)},
 }
 
+var pebbleDNS = regexp.MustCompile(`Could not resolve URL|while resolving URL`)
+
 func problemOf(text string) string {
 	// The last is the cause: what stands before it tells where it came up.
 	if all := urn.FindAllStringSubmatch(text, -1); len(all) > 0 {
@@ -34,7 +36,7 @@ func problemOf(text string) string {
 		if problem == "compound" || problem == "malformed" && len(all) > 1 {
 			problem = all[0][1]
 		}
-		if problem == "malformed" && strings.Contains(text, "Could not resolve URL") {
+		if problem == "malformed" && pebbleDNS.MatchString(text) {
 			problem = "dns" // as Pebble has it
 		}
 		return problem
