@@ -28,6 +28,8 @@ type Result struct {
 	Status  state.StepStatus
 	Message string // the evidence; must not hold a secret
 	Hint    string // what to do, where the status is not passed
+
+	final bool // a failure that trying again does not change
 }
 
 // Engine is what checks ask of the place where the stack runs.
