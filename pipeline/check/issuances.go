@@ -116,6 +116,9 @@ func countInSeconds(seen []state.Issuance) {
 	}
 	count := map[second]int{}
 	for i := range seen {
+		if seen[i].Kind == state.CertificateRefused {
+			continue // it is the same word, however often it is said
+		}
 		k := second{seen[i].At.Unix(), seen[i].Host, seen[i].Kind}
 		seen[i].Nth = count[k]
 		count[k]++
@@ -140,6 +143,8 @@ func ofEvent(e traefik.Event) []state.Issuance {
 		return nil
 	case e.Kind == traefik.Issued:
 		return []state.Issuance{{At: at, Host: traefik.Set(e.Names), Resolver: e.Resolver, Kind: state.CertificateIssued}}
+	case !e.RetryAfter().IsZero():
+		return []state.Issuance{{At: e.RetryAfter(), Host: traefik.Set(e.Names), Resolver: e.Resolver, Kind: state.CertificateRefused, Detail: e.Problem}}
 	case e.FailsAuthorization():
 		var out []state.Issuance
 		for _, host := range e.Names {
