@@ -69,21 +69,21 @@ func (c *acmeCheck) Run(ctx context.Context, w *World) Result {
 	return c.judge(ctx, w, resolver)
 }
 
-func (c *acmeCheck) pick(storage traefik.Storage) (traefik.Stored, error) {
+func (c *acmeCheck) pick(storage traefik.Storage) (traefik.Held, error) {
 	if resolver, ok := storage[c.Resolver.plain]; ok {
 		return resolver, nil
 	}
 	names := strings.Join(sortedKeys(storage), ", ")
 	if c.Resolver.plain != "" {
-		return traefik.Stored{}, fmt.Errorf("the storage %s has no resolver %s, it has %s", c.Storage, c.Resolver, names)
+		return traefik.Held{}, fmt.Errorf("the storage %s has no resolver %s, it has %s", c.Storage, c.Resolver, names)
 	}
 	if len(storage) != 1 {
-		return traefik.Stored{}, fmt.Errorf("the storage %s has the resolvers %s: which one must be said", c.Storage, names)
+		return traefik.Held{}, fmt.Errorf("the storage %s has the resolvers %s: which one must be said", c.Storage, names)
 	}
 	return storage[names], nil
 }
 
-func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Stored) Result {
+func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Held) Result {
 	var r report
 	var good []string
 	refused := false

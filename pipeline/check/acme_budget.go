@@ -26,7 +26,7 @@ type budgetCheck struct {
 }
 
 func newBudget() Check {
-	return &budgetCheck{CA: text{letsEncryptHost, letsEncryptHost}, PerSet: 5, PerDomain: 50, Failures: 5}
+	return &budgetCheck{CA: text{letsEncrypt, letsEncrypt}, PerSet: 5, PerDomain: 50, Failures: 5}
 }
 
 func (c *budgetCheck) validate() error {

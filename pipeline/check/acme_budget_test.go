@@ -31,7 +31,7 @@ var noon = time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 
 func failureLine(ago time.Duration, host, problem string) string {
 	return fmt.Sprintf("%s ERR Unable to obtain ACME certificate for domains error=\"error: one or more domains had a problem:\\n[%s] acme: error: 400 :: urn:ietf:params:acme:error:%s :: no\\n\" acmeCA=https://%s/directory domains=[\"%s\"] providerName=le.acme\n",
-		noon.Add(-ago).Format(time.RFC3339), host, problem, letsEncryptHost, host)
+		noon.Add(-ago).Format(time.RFC3339), host, problem, letsEncrypt, host)
 }
 
 func issued(ago time.Duration, set string) state.Issuance {
@@ -75,7 +75,7 @@ func TestBudget(t *testing.T) {
 		{"failures of another host", strings.Repeat(failureLine(time.Minute, "b.example.co.uk", "dns"), 9), "", "", nil, state.StepPassed, nil},
 		{"failures that count for nothing", strings.Repeat(failureLine(time.Minute, "a.example.co.uk", "rateLimited"), 9), "", "", nil, state.StepPassed, nil},
 		{"failures of two hours ago", strings.Repeat(failureLine(2*time.Hour, "a.example.co.uk", "dns"), 5), "", "", nil, state.StepPassed, nil},
-		{"failures of the staging side", strings.ReplaceAll(strings.Repeat(failureLine(time.Minute, "a.example.co.uk", "dns"), 9), letsEncryptHost, "acme-staging-v02.api.letsencrypt.org"),
+		{"failures of the staging side", strings.ReplaceAll(strings.Repeat(failureLine(time.Minute, "a.example.co.uk", "dns"), 9), letsEncrypt, "acme-staging-v02.api.letsencrypt.org"),
 			"", "", nil, state.StepPassed, nil},
 		{"the CA's own word", strings.Repeat(strings.Replace(failureLine(time.Minute, "a.example.co.uk", "rateLimited"), ":: no", ":: too many, retry after 2026-05-06 13:30:00 UTC: see", 1), 3), "", "", nil,
 			state.StepFailed, []string{"the CA itself has said that it takes no request for a.example.co.uk before 2026-05-06 13:30 UTC"}},
@@ -122,7 +122,7 @@ func TestBudgetOutlivesTheContainer(t *testing.T) {
 // What the log and the storage tell of one certificate is one issuance.
 func TestBudgetCountsACertificateOnce(t *testing.T) {
 	pair, _ := certificate(t, leaf{names: []string{"a.example.co.uk"}, from: noon.Add(-2*time.Hour - 10*time.Second), until: noon.Add(-time.Minute)})
-	storage := strings.Replace(storageOf(t, "le", []tls.Certificate{pair}...), `"Email"`, `"Registration": {"uri": "https://`+letsEncryptHost+`/acme/acct/1"}, "Email"`, 1)
+	storage := strings.Replace(storageOf(t, "le", []tls.Certificate{pair}...), `"Email"`, `"Registration": {"uri": "https://`+letsEncrypt+`/acme/acct/1"}, "Email"`, 1)
 	log := noon.Add(-time.Hour).Format(time.RFC3339) + " DBG Certificates obtained for domains [a.example.co.uk] providerName=le.acme\n"
 	want(t, run(t, "{check: acme_budget}", budgetWorld(log, storage, &book{})), state.StepPassed, "will ask for a.example.co.uk (1 issued in 7 days)")
 }

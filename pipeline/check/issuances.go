@@ -21,10 +21,10 @@ type Issuances interface {
 }
 
 const (
-	letsEncryptHost = "acme-v02.api.letsencrypt.org"
-	backdated       = time.Hour // Let's Encrypt's certificates are valid from an hour before they are made
-	sameIssuance    = 3 * time.Minute
-	countedWithin   = 7 * 24 * time.Hour
+	letsEncrypt   = "acme-v02.api.letsencrypt.org"
+	backdated     = time.Hour // Let's Encrypt's certificates are valid from an hour before they are made
+	sameIssuance  = 3 * time.Minute
+	countedWithin = 7 * 24 * time.Hour
 )
 
 // Witness keeps what the Traefik services of the project tell of their
@@ -36,7 +36,7 @@ func Witness(ctx context.Context, w *World) error {
 	}
 	var errs []error
 	for _, service := range traefikServices(w.Project) {
-		seen, _, err := witnessed(ctx, w, service, storagePath(w.Project, service), letsEncryptHost)
+		seen, _, err := witnessed(ctx, w, service, storagePath(w.Project, service), letsEncrypt)
 		if err == nil && len(seen) > 0 {
 			err = w.Issuances.Note(seen)
 		}
@@ -81,7 +81,7 @@ func witnessed(ctx context.Context, w *World, service, path, ca string) ([]state
 				seen = append(seen, ofEvent(e)...)
 			}
 		}
-		countInSeconds(seen)
+		number(seen)
 	}
 	if !present {
 		return nil, nil, nil
@@ -106,9 +106,9 @@ func witnessed(ctx context.Context, w *World, service, path, ca string) ([]state
 	return seen, storage, nil
 }
 
-// countInSeconds tells apart what happened in the same second, as a log writes it:
+// number tells apart what happened in the same second, as a log writes it:
 // Traefik fails several times in one.
-func countInSeconds(seen []state.Issuance) {
+func number(seen []state.Issuance) {
 	type second struct {
 		at   int64
 		host string
@@ -126,12 +126,12 @@ func countInSeconds(seen []state.Issuance) {
 }
 
 // ofCA reports whether a stored certificate comes from the CA that is counted.
-func ofCA(c traefik.Certificate, r traefik.Stored, ca string) bool {
+func ofCA(c traefik.Certificate, r traefik.Held, ca string) bool {
 	if r.Account != "" {
 		return strings.Contains(r.Account, ca)
 	}
 	organization := c.Chain[0].Issuer.Organization
-	return ca == letsEncryptHost && len(organization) > 0 && organization[0] == "Let's Encrypt"
+	return ca == letsEncrypt && len(organization) > 0 && organization[0] == "Let's Encrypt"
 }
 
 // ofEvent is what a line of the log counts for: a certificate, or a failed

@@ -1,5 +1,3 @@
-// Package traefik knows the files and the log that Traefik, versions 2 and 3,
-// reads and writes. It opens nothing by itself.
 package traefik
 
 import (
@@ -14,10 +12,10 @@ import (
 
 // A Storage is what Traefik keeps in acme.json, by the resolver's name. The
 // private keys in it are not read.
-type Storage map[string]Stored
+type Storage map[string]Held
 
-// A Stored is the account and the certificates of one resolver.
-type Stored struct {
+// Held is what a resolver has: its account and its certificates.
+type Held struct {
 	Email        string
 	Account      string // its URL at the CA; empty before it is registered
 	Certificates []Certificate
@@ -58,7 +56,7 @@ func ReadStorage(data []byte) (Storage, error) {
 	}
 	out := Storage{}
 	for name, r := range file {
-		var resolver Stored
+		var resolver Held
 		if r.Account != nil {
 			resolver.Email = r.Account.Email
 			if r.Account.Registration != nil {
@@ -100,7 +98,7 @@ func (c Certificate) Names() []string { return append([]string{c.Main}, c.SANs..
 
 // For returns the resolver's certificate for a host, the one that lasts
 // longest where there are several.
-func (r Stored) For(host string) (Certificate, bool) {
+func (r Held) For(host string) (Certificate, bool) {
 	var best Certificate
 	for _, c := range r.Certificates {
 		if c.Chain[0].VerifyHostname(host) == nil && (best.Chain == nil || c.Chain[0].NotAfter.After(best.Chain[0].NotAfter)) {
