@@ -13,6 +13,7 @@ const (
 	byPush           asker = "push" // a webhook or poll
 	byPersonDeploy   asker = "person's deploy"
 	byPersonRollback asker = "person's rollback"
+	byKeeper         asker = "backup"   // backups and restores: they leave the release as it is
 	byRecovery       asker = "recovery" // a run that a crash cut off after it began to change the target
 )
 
@@ -40,6 +41,7 @@ var admission = map[asker]map[obstacle]verdict{
 	byPush:           {obstacleLock: verdictWait, obstacleFreeze: verdictWait, obstaclePin: verdictIgnore},
 	byPersonDeploy:   {obstacleLock: verdictRefuse, obstacleFreeze: verdictRefuse, obstaclePin: verdictPass},
 	byPersonRollback: {obstacleLock: verdictPass, obstacleFreeze: verdictPass, obstaclePin: verdictPass},
+	byKeeper:         {obstacleLock: verdictPass, obstacleFreeze: verdictPass, obstaclePin: verdictPass},
 	byRecovery:       {obstacleLock: verdictPass, obstacleFreeze: verdictPass, obstaclePin: verdictPass},
 }
 
@@ -47,6 +49,8 @@ func askerOf(run *state.Run) asker {
 	switch {
 	case run.Phase != state.PhasePreparing:
 		return byRecovery
+	case !run.Kind.OfRelease():
+		return byKeeper
 	case !run.Trigger.Kind.ByPerson():
 		return byPush
 	case run.Kind == state.KindRollback:
@@ -72,9 +76,12 @@ func (s *Stack) admit(run *state.Run, known *state.Stack, at time.Time) (verdict
 }
 
 // supersedes reports whether a new run takes the place of one that waits. A
-// push never takes a person's, and nothing takes one that has begun to change
-// the target.
+// push never takes a person's, nothing takes one that has begun to change the
+// target, and backups and restores stand beside the releases.
 func supersedes(next, waiting *state.Run) bool {
+	if !next.Kind.OfRelease() || !waiting.Kind.OfRelease() {
+		return false
+	}
 	if waiting.Phase != state.PhasePreparing || (waiting.Status != state.RunQueued && waiting.Status != state.RunWaiting) {
 		return false
 	}

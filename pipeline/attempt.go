@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"deployer/state"
@@ -15,8 +16,7 @@ import (
 func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 	result := x.Run.Stage(st.name)
 	if result == nil {
-		x.Run.Stages = append(x.Run.Stages, state.StageResult{Name: st.name, Steps: []state.Step{}})
-		result = &x.Run.Stages[len(x.Run.Stages)-1]
+		result = x.addStage(st)
 	}
 	started := r.now().UTC()
 	result.Status, result.StartedAt, result.Steps = state.StageRunning, &started, []state.Step{}
@@ -36,6 +36,17 @@ func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 		return stageError{st.name, err}
 	}
 	return err
+}
+
+// addStage makes a place for the result of a stage that was not foreseen: at
+// the end, or before the deploy.
+func (x *Execution) addStage(st stage) *state.StageResult {
+	at := len(x.Run.Stages)
+	if st.name == state.StageBackup {
+		at = slices.IndexFunc(x.Run.Stages, func(r state.StageResult) bool { return r.Name == state.StageDeploy })
+	}
+	x.Run.Stages = slices.Insert(x.Run.Stages, at, state.StageResult{Name: st.name, Steps: []state.Step{}})
+	return &x.Run.Stages[at]
 }
 
 // judgeStage turns what a stage returned into its status and into what the

@@ -21,9 +21,14 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	if err := q.recover(); err != nil {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
+	room := q.giveRoomBack(ctx)
 	q.restoreFiles(q.stacks())
-	polls, chores := q.poll(ctx), q.housekeep(ctx)
+	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
 	for {
+		wait, err := q.scheduleBackups(dispatchEvery)
+		if err != nil {
+			q.log.Error("look for backups that are due", "error", err)
+		}
 		if err := q.dispatch(); err != nil {
 			q.log.Error("look for runs to start", "error", err)
 		}
@@ -31,9 +36,12 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		case <-ctx.Done():
 			<-polls
 			<-chores
+			<-watch
+			<-forgotten
+			<-room
 			return q.stop(grace)
 		case <-q.wake:
-		case <-time.After(dispatchEvery): // a freeze may have ended
+		case <-time.After(wait): // a freeze may have ended, a backup be due
 		}
 	}
 }
@@ -158,6 +166,7 @@ func (q *Queue) start(run *state.Run) {
 	q.group.Add(1)
 	go func() {
 		defer q.group.Done()
+		defer q.monitor.wake(run.Stack)
 		defer q.changed(run)
 		defer func() {
 			q.mu.Lock()

@@ -38,13 +38,14 @@ type Execution struct {
 	impatient bool // outages are not waited for any more
 	guilty    bool // the release is what failed, and is quarantined
 
-	lost     error        // why the kept release that the run is for cannot be opened
-	again    *keptRelease // where the run takes the stack to a release that was kept
-	runner   *Runner
-	stage    *state.StageResult
-	journal  *journal
-	show     func()       // stores the run, as it is now, within a moment
-	closeLog func() error // hands the journal the last of the log
+	lost      error        // why the kept release that the run is for cannot be opened
+	restoring *restoring   // by preflight of a restore
+	again     *keptRelease // where the run takes the stack to a release that was kept
+	runner    *Runner
+	stage     *state.StageResult
+	journal   *journal
+	show      func()       // stores the run, as it is now, within a moment
+	closeLog  func() error // hands the journal the last of the log
 }
 
 // environment is the entry of pipeline.yaml that the run uses.
@@ -114,10 +115,11 @@ func (x *Execution) ask(ctx context.Context, specs []check.Spec, w *check.World)
 // world is what checks may look at now.
 func (x *Execution) world() *check.World {
 	return &check.World{
+		Example: x.example(), OpenEnv: x.Stack.Keys.Open, MakeRoom: x.makeRoom,
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
-		ReadFile: x.readFile, Now: x.runner.now, Log: x.Log,
-		Since: x.changedSince(), Issuances: issuances{x.runner.store, x.runner.now},
+		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,
+		Since: x.changedSince(), Backups: lastBackups{x}, Issuances: issuances{x.runner.store, x.runner.now},
 	}
 }
 
@@ -130,6 +132,14 @@ func (x *Execution) changedSince() (since time.Time) {
 		}
 	}
 	return since
+}
+
+// example is the file that the env file is held to; empty for none.
+func (x *Execution) example() string {
+	if x.File == nil {
+		return ""
+	}
+	return x.File.EnvExample
 }
 
 // source describes how the run's project is resolved. The values of every

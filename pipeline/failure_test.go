@@ -151,11 +151,15 @@ func TestFailedVerifyGoesBackWithItsEvidence(t *testing.T) {
 // site is what people see of the shop: status decides by the image that runs.
 func (b *bench) site(status func(image string) int) (pipeline string) {
 	b.t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status(b.target.runs("shop", "web")))
-	}))
+	return fmt.Sprintf("verify: [{check: http, url: %q}]\n", b.answering(func() int { return status(b.target.runs("shop", "web")) }))
+}
+
+// answering is the address of a server that answers every request with a status.
+func (b *bench) answering(status func() int) (url string) {
+	b.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status()) }))
 	b.t.Cleanup(server.Close)
-	return fmt.Sprintf("verify: [{check: http, url: %q}]\n", server.URL)
+	return server.URL
 }
 
 func TestCheckOfTheOutsideDecides(t *testing.T) {

@@ -276,6 +276,36 @@ func (f *fakeTarget) Logs(_ context.Context, id string, _ int, _ time.Time) (str
 	return "its last words", nil
 }
 
+func (f *fakeTarget) StopContainer(ctx context.Context, id string) error {
+	if err := f.at(ctx, "stop", nil, nil); err != nil {
+		return err
+	}
+	f.setState(id, "exited")
+	return nil
+}
+
+func (f *fakeTarget) StartContainer(ctx context.Context, id string) error {
+	if err := f.at(ctx, "start", nil, nil); err != nil {
+		return err
+	}
+	f.setState(id, "running")
+	return nil
+}
+
+func (f *fakeTarget) setState(id, state string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, services := range f.containers {
+		for name, c := range services {
+			if c.ID == id {
+				c.State = state
+				services[name] = c
+			}
+		}
+	}
+}
+
+func (f *fakeTarget) Published(context.Context) ([]project.Published, error) { return nil, nil }
 func (f *fakeTarget) ReadFile(context.Context, string, string, string) (project.ContainerFile, error) {
 	return project.ContainerFile{}, fs.ErrNotExist
 }

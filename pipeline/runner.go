@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"deployer/secrets"
@@ -25,6 +26,7 @@ type Parts struct {
 	Resolver  *net.Resolver
 	Now       func() time.Time
 	Log       *slog.Logger
+	Version   string // of deployer, in manifests of backups
 }
 
 // A Runner takes one run through its stages. It owns time, log, journal,
@@ -32,6 +34,7 @@ type Parts struct {
 type Runner struct {
 	store *state.Store
 	parts Parts
+	holds sync.Mutex // one lets containers go on at a time
 }
 
 // NewRunner makes a runner over the store.
@@ -63,10 +66,15 @@ var (
 	back = stage{state.StageRollback, rollback, within(15 * time.Minute)}
 )
 
-// stagesOf returns the way of a stack's runs: a person is only part of it
-// where the stack asks for one.
-func stagesOf(s *Stack) []stage {
-	if s.Approval {
+// stagesOf returns the way of a stack's runs of a kind: a person is only part
+// of it where the stack asks for one.
+func stagesOf(s *Stack, kind state.RunKind) []stage {
+	switch {
+	case kind == state.KindBackup:
+		return backupWay
+	case kind == state.KindRestore:
+		return restoreWay
+	case s.Approval:
 		return forward
 	}
 	return slices.DeleteFunc(slices.Clone(forward), func(st stage) bool { return st.name == state.StageApproval })
@@ -80,6 +88,7 @@ func deployLimit(x *Execution) time.Duration { return time.Duration(x.File.Deplo
 // cancel must be derived from stop.
 func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run) error {
 	x, err := r.begin(s, run)
+	defer func() { x.restoring.close() }()
 	end := ending{err: err}
 	if err == nil {
 		end = r.travel(stop, cancel, x)
@@ -87,7 +96,7 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 	if w := (waiting{}); errors.As(end.err, &w) {
 		run.Status, run.WaitingFor = state.RunWaiting, w.what
 		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
-		return x.end(stop, nil)
+		return x.end(stop, func(tx *state.Tx) error { return tx.AddNotice(run, r.now().UTC()) })
 	}
 	if endedBy(stop, errStopping) && !end.final() {
 		run.Status = state.RunQueued
@@ -119,7 +128,7 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 	}
 	if !x.goesBack() { // one that does keeps the evidence of why
 		run.Stages = make([]state.StageResult, 0, len(forward)+1)
-		for _, st := range stagesOf(s) {
+		for _, st := range stagesOf(s, run.Kind) {
 			run.Stages = append(run.Stages, state.StageResult{Name: st.name, Status: state.StagePending, Steps: []state.Step{}})
 		}
 	}
@@ -127,6 +136,11 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 		run.Previous = x.Known.Live.Commit
 	}
 	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
+	if run.Replaces == nil { // else the volume is not whole, and nothing may use it
+		if err := r.letGo(s, nil); err != nil {
+			return x, err
+		}
+	}
 	x.lost = x.takeUp()
 	return x, nil
 }
@@ -134,6 +148,9 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 // takeUp opens the kept release that the run is for: of a rollback, and of a
 // run that had begun to change the target when it was cut off.
 func (x *Execution) takeUp() error {
+	if !x.Run.Kind.OfRelease() {
+		return x.takeUpLive()
+	}
 	id := x.Run.Want.Release
 	if x.Run.Phase != state.PhasePreparing {
 		id = x.Run.Release
@@ -161,6 +178,9 @@ func (x *Execution) takeUp() error {
 
 // goesBack reports whether a run that was cut off goes back instead of on.
 func (x *Execution) goesBack() bool {
+	if !x.Run.Kind.OfRelease() {
+		return false
+	}
 	return x.Run.Phase == state.PhaseRollingBack ||
 		(x.Run.Phase == state.PhaseChanging && x.Run.Interruptions > 1)
 }
@@ -183,6 +203,12 @@ func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 	if end.err == nil || x.Run.Phase == state.PhasePreparing || endedBy(stop, errStopping) {
 		return end
 	}
+	if !x.Run.Kind.OfRelease() {
+		if x.Run.Replaces != nil && !x.Run.Replaces.Done {
+			end.rollback = r.runStage(stop, x, undoRestore)
+		}
+		return end
+	}
 	release, why := x.wayBack()
 	if release == nil {
 		end.stuck = why
@@ -196,7 +222,12 @@ func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 }
 
 func (r *Runner) goForward(ctx context.Context, x *Execution) error {
-	for _, st := range stagesOf(x.Stack) {
+	for _, st := range stagesOf(x.Stack, x.Run.Kind) {
+		if st.name == state.StageDeploy && x.wantsBackup() {
+			if err := r.runStage(ctx, x, backupFirst); err != nil {
+				return err
+			}
+		}
 		if err := r.runStage(ctx, x, st); err != nil {
 			return err
 		}

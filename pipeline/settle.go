@@ -100,12 +100,20 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 		if err := x.settleStack(tx, known, end, at); err != nil {
 			return err
 		}
-		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID))
+		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID), tellOf(tx, run, at))
 	})
 	if err != nil {
 		return fmt.Errorf("store how the run ended: %w", err)
 	}
 	return r.releaseImages(x)
+}
+
+// tellOf has sinks told how a run ended. What changed nothing is no news.
+func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
+	if run.Status == state.RunUnchanged {
+		return nil
+	}
+	return tx.AddNotice(run, at)
 }
 
 // storeAgain is the time between two tries to store the end of a run.
@@ -140,6 +148,8 @@ func (x *Execution) status(end ending) state.RunStatus {
 		return state.RunUnchanged
 	case x.Run.Phase == state.PhasePreparing && errors.Is(end.err, errCanceled):
 		return state.RunCanceled
+	case !x.Run.Kind.OfRelease() && end.rollback != nil:
+		return state.RunRollbackFailed
 	case end.back == nil:
 		return state.RunFailed
 	case end.rollback != nil:
@@ -151,6 +161,8 @@ func (x *Execution) status(end ending) state.RunStatus {
 // sentence is what matters about a run that did not end verified.
 func (x *Execution) sentence(end ending) string {
 	switch {
+	case !x.Run.Kind.OfRelease():
+		return x.keeperSentence(end)
 	case end.rollback != nil:
 		return fmt.Sprintf("%v; and the way back to %s failed: %v; the stack is locked", end.err, short(end.back.Commit), end.rollback)
 	case end.stuck != "":
@@ -162,6 +174,9 @@ func (x *Execution) sentence(end ending) string {
 // settleStack brings what is kept of the stack up to date.
 func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at time.Time) error {
 	run := x.Run
+	if !run.Kind.OfRelease() {
+		return x.settleKeeper(tx, s, end, at)
+	}
 	if x.Project != nil {
 		s.Reads = x.Project.Reads
 		s.Paths = x.File.Paths
@@ -172,6 +187,7 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 	}
 	switch {
 	case run.Status == state.RunSucceeded:
+		x.noteSchedule(s, at)
 		return x.settleGood(tx, s, at)
 	case end.stuck != "" && x.blamed(end) && (s.LastGood == nil || s.LastGood.ID != run.Release):
 		x.quarantine(s)
@@ -179,6 +195,7 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 		back := *end.back
 		back.At = at
 		s.Live = &back
+		x.noteSchedule(s, at)
 		return tx.WentLive(&back)
 	case run.Status == state.RunRollbackFailed:
 		s.Lock = &state.Lock{By: "deployer", At: at,

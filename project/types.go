@@ -109,6 +109,8 @@ type Image struct {
 	ID     string // sha256:…, of the local image
 	Digest string // name@sha256:… where the image came from a registry
 	Pulled bool   // it was pulled just now
+	// Platform is what the image is made for, as linux/arm64/v8; empty: not known.
+	Platform string
 }
 
 // A Container is a container of a project as the Engine shows it.
@@ -140,4 +142,10 @@ func (c Container) LivesOn() bool {
 		return c.ExitCode == 0
 	}
 	return false
+}
+
+// A VolumeUser is a container that mounts a volume.
+type VolumeUser struct {
+	Container
+	Project string // compose project; empty where it has none
 }

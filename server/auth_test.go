@@ -20,7 +20,7 @@ var opened = map[string]bool{
 	"GET /static/style.css":    true,
 }
 
-var parts = strings.NewReplacer(":stack", "registry", ":run", "none", ":release", "none", ":repository", "infra")
+var parts = strings.NewReplacer(":stack", "registry", ":run", "none", ":release", "none", ":backup", "none", ":repository", "infra")
 
 func TestEveryRouteAsksForItsRole(t *testing.T) {
 	f := newFixture(t)

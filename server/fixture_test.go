@@ -229,6 +229,12 @@ type fakeStacks []string
 func (s fakeStacks) Names() []string                       { return s }
 func (s fakeStacks) Health(context.Context, string) string { return "healthy" }
 func (s fakeStacks) Environment(string) string             { return "production" }
+func (s fakeStacks) Readings(stack string) []state.Reading {
+	return []state.Reading{{
+		Check: "disk of " + stack, Status: state.StepFailed, Message: "1GiB free", Hint: "make room", Since: time.Unix(1700000000, 0).UTC(),
+		At: time.Unix(1700000100, 0).UTC(), Took: 3 * time.Millisecond, Measured: &state.Measure{Name: "free_bytes", Value: 1 << 30},
+	}}
+}
 
 // A fakeControl notes what it was asked for, keeps locks and runs in the
 // store, and fails with err where that is set.
@@ -310,4 +316,30 @@ func (fc *fakeControl) Retry(_ context.Context, run string, by state.Trigger) (*
 		return nil, err
 	}
 	return fc.newRun("registry", state.KindDeploy, by, state.RunTarget{})
+}
+
+func (fc *fakeControl) Backup(_ context.Context, stack string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("backup %s %+v", stack, by); err != nil {
+		return nil, err
+	}
+	return fc.newRun(stack, state.KindBackup, by, state.RunTarget{})
+}
+
+func (fc *fakeControl) Restore(_ context.Context, id string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("restore %s %+v", id, by); err != nil {
+		return nil, err
+	}
+	err := fc.store.View(func(tx *state.Tx) error { _, err := tx.Backup(id); return err })
+	if err != nil {
+		return nil, err
+	}
+	return fc.newRun("registry", state.KindRestore, by, state.RunTarget{Backup: id})
+}
+
+func (fc *fakeControl) Backups(_ context.Context, stack string) (list []*state.Backup, err error) {
+	err = fc.store.View(func(tx *state.Tx) (err error) {
+		list, err = tx.Backups(stack)
+		return err
+	})
+	return list, err
 }

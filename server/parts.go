@@ -33,6 +33,10 @@ type Control interface {
 	Approve(ctx context.Context, run string, by state.Trigger) error
 	Reject(ctx context.Context, run string, by state.Trigger) error
 	Retry(ctx context.Context, run string, by state.Trigger) (*state.Run, error)
+	Backup(ctx context.Context, stack string, by state.Trigger) (*state.Run, error)
+	Restore(ctx context.Context, backup string, by state.Trigger) (*state.Run, error)
+	// Backups lists those of a stack, of all where it is empty, newest first.
+	Backups(ctx context.Context, stack string) ([]*state.Backup, error)
 }
 
 // Stacks knows the stacks that are configured.
@@ -43,4 +47,6 @@ type Stacks interface {
 	// Environment is the one that the stack is deployed with by itself; empty
 	// for the top level of its pipeline.yaml.
 	Environment(stack string) string
+	// Readings are what the monitor of the stack last read.
+	Readings(stack string) []state.Reading
 }

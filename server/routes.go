@@ -42,6 +42,10 @@ func (s *Server) routes() []route {
 		{method: http.MethodPost, path: "/api/v1/runs/:run/retry", role: RoleDeployer, action: "retry", handle: s.retry},
 
 		{method: http.MethodGet, path: "/api/v1/releases", role: RoleViewer, handle: s.listReleases},
+		{method: http.MethodGet, path: "/api/v1/backups", role: RoleViewer, handle: s.listBackups},
+		{method: http.MethodPost, path: "/api/v1/stacks/:stack/backup", role: RoleDeployer, action: "backup", handle: s.backup},
+		{method: http.MethodPost, path: "/api/v1/backups/:backup/restore", role: RoleAdmin, action: "restore", handle: s.restore},
+		{method: http.MethodGet, path: "/api/v1/snapshot", role: RoleAdmin, action: "snapshot", handle: s.getSnapshot},
 		{method: http.MethodGet, path: "/api/v1/audit", role: RoleAdmin, handle: s.listAudit},
 		{method: http.MethodGet, path: "/api/v1/openapi.yaml", role: open, handle: s.getDocument},
 

@@ -15,7 +15,9 @@ func TestStackThatWasNeverDeployed(t *testing.T) {
 	f := newFixture(t)
 	a := f.call(RoleViewer, http.MethodGet, "/api/v1/stacks/website", "").expect(t, http.StatusOK)
 	want := `{"name":"website","environment":"production","live":null,"last_good":null,"head":null,"sync":"never_deployed",` +
-		`"health":"healthy","operation":"idle","waiting":null,"lock":null,"pin":null,"quarantined":[]}` + "\n"
+		`"health":"healthy","operation":"idle","waiting":null,"lock":null,"pin":null,"quarantined":[],` +
+		`"readings":[{"check":"disk of website","status":"failed","message":"1GiB free","hint":"make room","since":"2023-11-14T22:13:20Z",` +
+		`"at":"2023-11-14T22:15:00Z","duration_ms":3,"measure":{"name":"free_bytes","value":1073741824}}]}` + "\n"
 	if diff := cmp.Diff(want, a.body); diff != "" {
 		t.Error(diff)
 	}
@@ -61,11 +63,11 @@ func TestWhatAPersonAsksForReachesControl(t *testing.T) {
 		status             int
 		want               string
 	}{
-		{"POST", "/deploy", `{"reason":"because"}`, 202, "deploy registry " + by + " {Commit: Environment: Release: Force:[] Pin:false}"},
+		{"POST", "/deploy", `{"reason":"because"}`, 202, "deploy registry " + by + " {Commit: Environment: Release: Backup: Force:[] Pin:false}"},
 		{"POST", "/deploy", `{"commit":"ABCDEF1","environment":"dev","force":["lock","freeze"],"reason":"because"}`, 202,
-			"deploy registry " + by + " {Commit:abcdef1 Environment:dev Release: Force:[lock freeze] Pin:false}"},
+			"deploy registry " + by + " {Commit:abcdef1 Environment:dev Release: Backup: Force:[lock freeze] Pin:false}"},
 		{"POST", "/rollback", `{"to":"abc123","pin":true,"reason":"because"}`, 202,
-			"rollback registry " + by + " {Commit: Environment: Release:abc123 Force:[] Pin:true}"},
+			"rollback registry " + by + " {Commit: Environment: Release:abc123 Backup: Force:[] Pin:true}"},
 		{"POST", "/plan", `{"commit":"abc123"}`, 200, "plan registry abc123"},
 		{"POST", "/plan", ``, 200, "plan registry "},
 		{"PUT", "/lock", `{"reason":"because"}`, 200, "lock registry " + by},

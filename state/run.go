@@ -11,7 +11,14 @@ type RunKind string
 const (
 	KindDeploy   RunKind = "deploy"
 	KindRollback RunKind = "rollback"
+	KindMonitor  RunKind = "monitor" // what its checks say has changed
+	KindBackup   RunKind = "backup"
+	KindRestore  RunKind = "restore"
 )
+
+// OfRelease reports whether such a run takes the stack to a release; the
+// others leave the live one as it is.
+func (k RunKind) OfRelease() bool { return k != KindBackup && k != KindRestore }
 
 // TriggerKind says what started a run.
 type TriggerKind string
@@ -21,6 +28,7 @@ const (
 	TriggerPoll     TriggerKind = "poll"
 	TriggerAPI      TriggerKind = "api"
 	TriggerCLI      TriggerKind = "cli"
+	TriggerSchedule TriggerKind = "schedule"
 	TriggerRecovery TriggerKind = "recovery"
 )
 
@@ -103,6 +111,9 @@ type Run struct {
 	Stages  []StageResult `json:"stages"`
 	Changes *Changes      `json:"changes,omitempty"`
 
+	// Replaces is the volume that a restore has begun to replace.
+	Replaces *Replacement `json:"replaces,omitempty"`
+
 	// What was asked for, as far as it differs from "deploy the tip".
 	Want RunTarget `json:"want,omitzero"`
 
@@ -116,6 +127,7 @@ type RunTarget struct {
 	Commit      string   `json:"commit,omitempty"`      // of a deploy: exactly this commit
 	Environment string   `json:"environment,omitempty"` // another one than the stack's own
 	Release     string   `json:"release,omitempty"`     // of a rollback: this fingerprint
+	Backup      string   `json:"backup,omitempty"`      // of a restore: this backup
 	Force       []string `json:"force,omitempty"`       // quarantine, lock, freeze
 	Pin         bool     `json:"pin,omitempty"`
 }

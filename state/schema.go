@@ -23,6 +23,10 @@ var (
 	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
 	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
+	bucketNotices    = []byte("notices")        // sequence → Notice
+	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told
+	bucketBackups    = []byte("backups")        // backup id → Backup
+	bucketHolds      = []byte("holds")          // stack → Hold
 	bucketIssuances  = []byte("issuances")      // time 0x00 kind 0x00 names 0x00 nth → Issuance
 
 	keySchema = []byte("schema")
@@ -31,14 +35,15 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketIssuances}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 
 // The versions of the schema. Version 1 had all runs as plain JSON, and an
-// index by stack alone.
+// index by stack alone; version 2 had no backups and holds.
 const (
-	schemaVersion  = 2
+	schemaVersion  = 3
+	schemaInPlace  = 2              // the first version that is taken up where it lies
 	schemaReplaced = math.MaxUint64 // of a file in whose place another was put
 )
 
@@ -47,12 +52,20 @@ const appended = 0.9
 
 // makeSchema makes the buckets of an empty database.
 func makeSchema(tx *bolt.Tx) error {
+	if err := makeBuckets(tx); err != nil {
+		return err
+	}
+	return putVersion(tx, schemaVersion)
+}
+
+// makeBuckets makes those that are missing.
+func makeBuckets(tx *bolt.Tx) error {
 	for _, name := range slices.Concat(kept, derived) {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	return putVersion(tx, schemaVersion)
+	return nil
 }
 
 func putVersion(tx *bolt.Tx, version uint64) error {
@@ -91,8 +104,10 @@ func migrate(db *bolt.DB) (*bolt.DB, error) {
 		return db, fmt.Errorf("another deployer has just put a new database in the place of this one: %w", ErrLocked)
 	case version > schemaVersion:
 		return db, fmt.Errorf("the database has schema version %d, this deployer knows %d: run the newer deployer, or restore the backup made before the upgrade", version, schemaVersion)
-	case version < schemaVersion || wasteful(db):
+	case version < schemaInPlace || wasteful(db):
 		return rewrite(db)
+	case version < schemaVersion:
+		return db, db.Update(makeSchema)
 	}
 	return db, nil
 }

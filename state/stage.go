@@ -13,6 +13,8 @@ const (
 	StageDeploy    StageName = "deploy"
 	StageVerify    StageName = "verify"
 	StageRollback  StageName = "rollback"
+	StageBackup    StageName = "backup"
+	StageRestore   StageName = "restore"
 )
 
 // StageStatus is where a stage stands.

@@ -70,6 +70,7 @@ type fakeEngine struct {
 	containers func() ([]project.Container, error)
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
+	published  []project.Published
 	written    func(id string) string // in place of logs
 	since      time.Time              // that logs were asked for last
 	file       func(service, path string) (project.ContainerFile, error)
@@ -80,6 +81,8 @@ func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.in
 func (e *fakeEngine) Containers(context.Context, string) ([]project.Container, error) {
 	return e.containers()
 }
+
+func (e *fakeEngine) Published(context.Context) ([]project.Published, error) { return e.published, nil }
 
 func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (project.ExecResult, error) {
 	return e.exec(service, argv)

@@ -1,7 +1,7 @@
 // Package compose owns the target that runs projects on one Docker Engine, by
 // the Compose library for what containers, networks and volumes there must be
 // and by the Engine's own API for starting and watching them. Nothing here
-// removes a volume.
+// removes a volume but RenewVolume and RemoveVolume, which only a restore asks for.
 package compose
 
 import (

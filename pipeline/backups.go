@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"deployer/pipeline/check"
+	"deployer/state"
+)
+
+// Backup queues a backup of a stack that a person asks for.
+func (q *Queue) Backup(_ context.Context, name string, by state.Trigger) (*state.Run, error) {
+	stack, err := q.stack(name)
+	if err != nil {
+		return nil, err
+	}
+	var live *state.Release
+	err = q.store.View(func(tx *state.Tx) error {
+		known, err := tx.Stack(name)
+		if err == nil {
+			live = known.Live
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if live == nil {
+		return nil, &state.Refusal{Reason: fmt.Sprintf("stack %s was never deployed", name), Hint: "deploy it first"}
+	}
+	kept, err := q.runner.openKept(stack, live)
+	if err != nil {
+		return nil, err
+	}
+	if kept.file.Backup == nil {
+		return nil, &state.Refusal{Reason: "pipeline.yaml of the live release has no backup:", Hint: "add backup: with volumes: and to:, and push"}
+	}
+	run := q.newRun(stack, state.KindBackup, by, state.RunTarget{})
+	return run, q.ask(run)
+}
+
+// Restore queues the restore of a backup that a person asks for.
+func (q *Queue) Restore(_ context.Context, id string, by state.Trigger) (*state.Run, error) {
+	var b *state.Backup
+	var live *state.Release
+	err := q.store.View(func(tx *state.Tx) (err error) {
+		if b, err = tx.Backup(id); err != nil {
+			return fmt.Errorf("backup %s: %w", id, err)
+		}
+		known, err := tx.Stack(b.Stack)
+		if err == nil {
+			live = known.Live
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	stack, err := q.stack(b.Stack)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case live == nil:
+		return nil, &state.Refusal{Reason: fmt.Sprintf("stack %s was never deployed", b.Stack), Hint: "deploy it first, then restore"}
+	case !whole(b):
+		return nil, &state.Refusal{Reason: fmt.Sprintf("the archive %s is not there any more, or not whole", b.Archive), Hint: "put it back, or choose another backup"}
+	}
+	run := q.newRun(stack, state.KindRestore, by, state.RunTarget{Backup: id})
+	return run, q.ask(run)
+}
+
+func whole(b *state.Backup) bool {
+	info, err := os.Lstat(b.Archive)
+	return err == nil && info.Mode().IsRegular() && info.Size() == b.Size
+}
+
+// Backups returns the backups of a stack, of all stacks where it is empty, the
+// newest first. Those whose archive is not there any more say so.
+func (q *Queue) Backups(_ context.Context, stack string) (list []*state.Backup, err error) {
+	err = q.store.View(func(tx *state.Tx) (err error) {
+		list, err = tx.Backups(stack)
+		return err
+	})
+	for _, b := range list {
+		b.Missing = !whole(b)
+	}
+	slices.SortFunc(list, func(a, b *state.Backup) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
+	return list, err
+}
+
+// lastBackups tells checks of the backups of one stack.
+type lastBackups struct{ x *Execution }
+
+// LastGood returns the newest backup of a volume that is recorded, whether its
+// archive is still there or not.
+func (l lastBackups) LastGood(ctx context.Context, volume string) (check.LastBackup, bool, error) {
+	x := l.x
+	names, err := volumeNames(x.Project, []string{volume})
+	if err != nil {
+		return check.LastBackup{}, false, err
+	}
+	v, err := x.Stack.volumes()
+	if err != nil {
+		return check.LastBackup{}, false, err
+	}
+	found := check.LastBackup{}
+	if found.Exists, err = v.VolumeExists(ctx, names[0]); err != nil {
+		return found, false, err
+	}
+	ok := false
+	err = x.runner.store.View(func(tx *state.Tx) error {
+		list, err := tx.Backups(x.Stack.Name)
+		for _, b := range list {
+			if b.Volume == names[0] && b.At.After(found.At) {
+				found.At, found.Path, found.Size, ok = b.At, b.Archive, b.Size, true
+			}
+		}
+		return err
+	})
+	return found, ok, err
+}
