@@ -49,10 +49,7 @@ func (c *budgetCheck) Run(ctx context.Context, w *World) Result {
 	}
 	path := c.Storage.plain
 	if path == "" {
-		path = acmeStorage
-		if _, ok := w.Project.Compose.Services[service]; ok {
-			path = storagePath(w.Project, service)
-		}
+		path = storagePath(w, service)
 	}
 	seen, storage, err := witnessed(ctx, w, service, path, c.CA.plain)
 	if err != nil {

@@ -43,7 +43,7 @@ func proxied(rule string) *project.Project {
 	web := types.ServiceConfig{Name: "web"}
 	web.Labels = types.Labels{"traefik.enable": "true", "traefik.http.routers.web.rule": rule, "traefik.http.routers.web.tls.certresolver": "le"}
 	proxy := types.ServiceConfig{Name: "proxy"}
-	proxy.Image = "docker.io/library/traefik:v3.6@sha256:abc"
+	proxy.Image = "docker.io/library/traefik:v3.6@sha256:" + strings.Repeat("ab", 32)
 	return projectOf(web, proxy)
 }
 
@@ -149,7 +149,7 @@ func TestWhatRoutersAskFor(t *testing.T) {
 	for _, c := range wantedOf("web", labels) {
 		got = append(got, c.router+" "+c.resolver+" "+strings.Join(c.names, ","))
 	}
-	if s := strings.Join(got, "; "); s != "a le a.example.org,b.example.org,c.example.org; db le db.example.org; wild dns example.org,*.example.org,x.example.org" {
+	if s := strings.Join(got, "; "); s != "a le a.example.org,b.example.org,c.example.org; wild dns example.org,*.example.org,x.example.org; db le db.example.org" {
 		t.Errorf("got %s", s)
 	}
 }
@@ -166,4 +166,20 @@ func TestWhatTheCASaidIsKeptOnce(t *testing.T) {
 		}
 	}
 	want(t, run(t, "{check: acme_budget}", budgetWorld("", "", kept)), state.StepFailed, "before 2026-05-06 13:30 UTC")
+}
+
+// The storage is where Traefik's own configuration says.
+func TestWhereTraefikStores(t *testing.T) {
+	for _, command := range []string{"", "--certificatesresolvers.le.acme.storage=/data/certs.json"} {
+		p := proxied("Host(`a.example.org`)")
+		proxy := p.Compose.Services["proxy"]
+		want := acmeStorage
+		if command != "" {
+			proxy.Command, want = types.ShellCommand{command}, "/data/certs.json"
+		}
+		p.Compose.Services["proxy"] = proxy
+		if got := storagePath(&World{Project: p}, "proxy"); got != want {
+			t.Errorf("%q: %s", command, got)
+		}
+	}
 }

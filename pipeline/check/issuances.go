@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"regexp"
 	"strings"
 	"time"
 
 	"deployer/pipeline/check/traefik"
-	"deployer/project"
 	"deployer/state"
 )
 
@@ -36,26 +34,13 @@ func Witness(ctx context.Context, w *World) error {
 	}
 	var errs []error
 	for _, service := range traefikServices(w.Project) {
-		seen, _, err := witnessed(ctx, w, service, storagePath(w.Project, service), letsEncrypt)
+		seen, _, err := witnessed(ctx, w, service, storagePath(w, service), letsEncrypt)
 		if err == nil && len(seen) > 0 {
 			err = w.Issuances.Note(seen)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-var storageFlag = regexp.MustCompile(`(?i)^--certificatesresolvers\.[^.]+\.acme\.storage=(.+)$`)
-
-// storagePath is where a Traefik service keeps its certificates: by its
-// command, else where nearly all do.
-func storagePath(p *project.Project, service string) string {
-	for _, word := range p.Compose.Services[service].Command {
-		if m := storageFlag.FindStringSubmatch(word); m != nil {
-			return m[1]
-		}
-	}
-	return acmeStorage
 }
 
 // witnessed is what the log and the storage of a Traefik service tell of
