@@ -2,8 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,12 +40,14 @@ func newRegistryStack(t *testing.T) *registryStack {
 	t.Helper()
 	s := &registryStack{product: newProduct(t), http: acmetest.FreePort(t), https: acmetest.FreePort(t), own: acmetest.FreePort(t)}
 	s.ca = acmetest.Start(t, s.http, s.https, 90*24*time.Hour)
-	domain := s.Stack + ".acme-widgets.fr"
+	domain := s.Stack[len(s.Stack)-8:] + ".acme-widgets.fr"
 	s.host, s.dir = "registry."+domain, s.Path("registry")
 	s.ca.Resolve(s.host, "127.0.0.1")
 	s.run("init", "registry", s.dir, "--domain", domain, "--email", "ops@"+domain, "--age-key", s.Path("age.key"), "--yes")
 	s.edit("server/Traefik/traefik.yml",
 		`# caServer: "https://acme-staging-v02.api.letsencrypt.org/directory"`, fmt.Sprintf(`caServer: "https://pebble:%d/dir"`, s.ca.Port))
+	// Other tests run a Traefik on the same Engine, and name their routers alike.
+	s.edit("server/Traefik/traefik.yml", "exposedByDefault: false", "exposedByDefault: false\n    constraints: \"Label(`com.docker.compose.project`,`"+s.Stack+"`)\"")
 	s.adaptPipeline()
 	s.write("ca.pem", string(s.ca.Root()))
 	s.write("pebble.pem", string(s.ca.TLSRoot))
@@ -161,13 +168,22 @@ func (s *registryStack) push(message string) *state.Run {
 func (s *registryStack) files() gittest.Files {
 	s.t.Helper()
 	files := gittest.Files{}
+	for name, text := range s.snapshot() {
+		files[name] = gittest.Text(text)
+	}
+	return files
+}
+
+// snapshot is the working copy as it is now.
+func (s *registryStack) snapshot() map[string]string {
+	s.t.Helper()
+	files := map[string]string{}
 	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := os.ReadFile(path)
-		name, _ := filepath.Rel(s.dir, path)
-		files[name] = gittest.Text(string(text))
+		name, err := filepath.Rel(s.dir, path)
+		files[name] = s.read(name)
 		return err
 	})
 	if err != nil {
@@ -176,10 +192,28 @@ func (s *registryStack) files() gittest.Files {
 	return files
 }
 
-// promoted is the stack after its first push to production.
+// promotedRegistry is the stack after its first push to production.
 func promotedRegistry(t *testing.T) *registryStack {
 	t.Helper()
 	s := newRegistryStack(t)
 	producttest.MustEnd(t, s.push("production"), state.RunSucceeded)
 	return s
+}
+
+// ask asks the registry over HTTPS, trusting the CA of the test.
+func (s *registryStack) ask() (status int, err error) {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(s.read("ca.pem")))
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: roots},
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", s.https))
+		},
+	}}
+	response, err := client.Get(fmt.Sprintf("https://%s:%d/v2/", s.host, s.https))
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"deployer/config"
 	"deployer/internal/enginetest"
 	"deployer/state"
 )
@@ -195,4 +196,35 @@ func TestDoctorComparesTheClock(t *testing.T) {
 	if f := skew(at.Add(-2*time.Second), at, "git.test"); f.status != state.StepWarned {
 		t.Errorf("%+v", f)
 	}
+}
+
+func TestDoctorOfAPortThatIsHeld(t *testing.T) {
+	held, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	_, port, _ := net.SplitHostPort(held.Addr().String())
+	d := &doctor{config: &config.Config{Data: t.TempDir()}}
+	if f := d.webPort(port); f.status != state.StepWarned || !strings.Contains(f.hint, "ss -ltnp") {
+		t.Errorf("before the first start: %+v", f)
+	}
+	put(t, filepath.Join(d.config.Data, "deployer.db"), "")
+	if f := d.webPort(port); f.status != state.StepPassed {
+		t.Errorf("later: %+v", f)
+	}
+	if f := d.webPort(freeOf(t)); f.status != state.StepPassed || f.message != "free" {
+		t.Errorf("a free one: %+v", f)
+	}
+}
+
+func freeOf(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
 }

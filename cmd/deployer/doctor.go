@@ -86,6 +86,9 @@ func (d *doctor) examine(ctx context.Context, path string) {
 		})
 	}
 	d.look(ctx, "listen "+d.config.Listen, func(ctx context.Context) finding { return listenable(ctx, d.config) })
+	for _, port := range []string{"80", "443"} {
+		d.look(ctx, "port "+port, func(context.Context) finding { return d.webPort(port) })
+	}
 	d.engines(ctx)
 	d.repositories(ctx)
 	d.look(ctx, "clock", d.clock)

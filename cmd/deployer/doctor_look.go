@@ -103,6 +103,25 @@ func listenable(ctx context.Context, c *config.Config) finding {
 	return doubtful("see who holds it: ss -ltnp", "held by a program; it is right only if that is deployer itself")
 }
 
+// webPort looks whether a stack's proxy could take a port. Before the first
+// start nothing of deployer's can hold it.
+func (d *doctor) webPort(port string) finding {
+	ln, err := net.Listen("tcp", ":"+port)
+	switch {
+	case err == nil:
+		_ = ln.Close()
+		return fine("free")
+	case errors.Is(err, syscall.EACCES):
+		return finding{status: state.StepSkipped, message: "this user may not listen there; Docker may"}
+	case !errors.Is(err, syscall.EADDRINUSE):
+		return missing("see what is wrong with the network", "%v", err)
+	}
+	if _, err := os.Stat(filepath.Join(d.config.Data, "deployer.db")); err == nil {
+		return fine("held, as it is once the proxy of a stack runs")
+	}
+	return doubtful("see who holds it: ss -ltnp; a stack with a proxy needs it", "held by a program, and no stack was deployed yet")
+}
+
 func answers(ctx context.Context, url string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // it is on this machine
 	defer cancel()

@@ -108,7 +108,7 @@ func warnReadable(w io.Writer, file string, names ...string) {
 	}
 	for _, name := range names {
 		if !secrets.IsEncryptedName(data, name) {
-			fmt.Fprintf(w, "deployer: %s stands readable in %s: encrypted_regex of .sops.yaml does not match the name; then deployer secrets rotate-keys %s\n", name, file, file)
+			fmt.Fprintf(w, "deployer: %s stands readable in %s; if it is a secret, have encrypted_regex in .sops.yaml match its name, then: deployer secrets rotate-keys %s\n", name, file, file)
 		}
 	}
 }

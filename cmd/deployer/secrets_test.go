@@ -85,6 +85,12 @@ func TestSecretsEditThatFailsChangesNothing(t *testing.T) {
 	dir, key := newRepository(t)
 	file := filepath.Join(dir, envName)
 	before := read(t, file)
+	memory, err := os.MkdirTemp("/dev/shm", "deployer-cmd-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(memory) })
+	t.Setenv("XDG_RUNTIME_DIR", memory)
 	for editor, want := range map[string]string{
 		"false":                 "the editor false",
 		"sed -i s/^HOST=/HOST/": "no \"=\"",
@@ -97,8 +103,7 @@ func TestSecretsEditThatFailsChangesNothing(t *testing.T) {
 	if read(t, file) != before {
 		t.Error("the file has changed")
 	}
-	left, err := filepath.Glob("/dev/shm/deployer-edit-*")
-	if err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(memory); err != nil || len(left) > 0 {
 		t.Errorf("left in memory: %v, %v", left, err)
 	}
 }
