@@ -183,13 +183,16 @@ func (q *Queue) look(ctx context.Context, stack *Stack, known *state.Stack, live
 		stage: &run.Stages[0], show: func() {},
 	}
 	specs := live.file.Monitor.Checks
-	answers := x.ask(ctx, specs, live.world(x))
+	w := live.world(x)
+	answers := x.ask(ctx, specs, w)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	for i, a := range answers {
-		x.record(specs[i].TitleIn(live.env), a.Result, a.took)
+	for i := range answers {
+		answers[i].Result = check.Diagnose(ctx, specs[i], w, answers[i].Result)
+		x.record(specs[i].TitleIn(live.env), answers[i].Result, answers[i].took)
 	}
+	x.witness(ctx, w)
 	if err := masked.Close(); err != nil {
 		return err
 	}

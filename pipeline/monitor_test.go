@@ -169,3 +169,14 @@ func (b *bench) looksAgain(stack string) {
 	}
 	b.t.Fatal("the monitor does not look again")
 }
+
+func TestMonitorSaysWhyACheckFails(t *testing.T) {
+	b := newBench(t).serve()
+	pipeline, status := b.monitored()
+	b.deployed("one", b.app("shop", "app:1", pipeline))
+	b.sees("shop", state.StepPassed)
+	b.target.edit("shop", "web", stopped)
+	status.Store(502)
+	failed := b.news(0)
+	b.says(failed.Stages[0].Steps[0].Message, "answered 502", "exited with code 137", "its last words")
+}

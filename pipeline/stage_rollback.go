@@ -33,6 +33,7 @@ func rollback(ctx context.Context, x *Execution) error {
 		return err
 	}
 	x.File = kept.file
+	x.witness(ctx, kept.world(x))
 	err = x.Step(ctx, "apply", func(ctx context.Context) (string, error) {
 		if err := x.Stack.Target.Apply(ctx, kept.project, x.applyOptions(nil)); err != nil {
 			return "", err

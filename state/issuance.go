@@ -9,6 +9,9 @@ type IssuanceKind string
 const (
 	CertificateIssued IssuanceKind = "issued"
 	CertificateFailed IssuanceKind = "failed" // an authorization of one host failed
+	// CertificateRefused is a request that the CA does not take before a time,
+	// which is the issuance's.
+	CertificateRefused IssuanceKind = "refused"
 )
 
 // An Issuance is one request to a CA for a certificate, seen in a proxy's log

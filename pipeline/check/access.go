@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"deployer/pipeline/check/traefik"
 )
 
 // accessCheck asks a service that has an allow-list of addresses from
@@ -163,13 +165,8 @@ func allowLists(w *World) []netip.Prefix {
 	}
 	var out []netip.Prefix
 	for _, service := range w.Project.Compose.Services {
-		for label, value := range service.Labels {
-			label = strings.ToLower(label)
-			if !strings.HasSuffix(label, ".ipallowlist.sourcerange") && !strings.HasSuffix(label, ".ipwhitelist.sourcerange") {
-				continue
-			}
-			for _, word := range strings.Split(value, ",") {
-				word = strings.TrimSpace(word)
+		for _, m := range traefik.ReadLabels(service.Labels).Middlewares {
+			for _, word := range m.Ranges {
 				if p, err := netip.ParsePrefix(word); err == nil {
 					out = append(out, p)
 				} else if a, err := netip.ParseAddr(word); err == nil {

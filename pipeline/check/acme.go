@@ -86,10 +86,12 @@ func (c *acmeCheck) pick(storage traefik.Storage) (traefik.Held, error) {
 func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Held) Result {
 	var r report
 	var good []string
+	refused := false
 	for _, host := range c.Hosts {
 		stored, ok := resolver.For(host.plain)
 		if !ok {
 			r.fail(fmt.Sprintf("no certificate for %s is stored", host), askTheCA)
+			refused = refused || w.refused(ctx, host.plain)
 			continue
 		}
 		about := "stored: " + aboutCertificate(stored.Chain[0], w.now())
@@ -106,7 +108,9 @@ func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Held) 
 		}
 		good = append(good, about)
 	}
-	return r.result(strings.Join(good, "; "))
+	verdict := r.result(strings.Join(good, "; "))
+	verdict.final = refused
+	return verdict
 }
 
 // compare looks whether the host presents what is stored.

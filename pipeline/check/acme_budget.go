@@ -49,10 +49,7 @@ func (c *budgetCheck) Run(ctx context.Context, w *World) Result {
 	}
 	path := c.Storage.plain
 	if path == "" {
-		path = acmeStorage
-		if _, ok := w.Project.Compose.Services[service]; ok {
-			path = storagePath(w.Project, service)
-		}
+		path = storagePath(w, service)
 	}
 	seen, storage, err := witnessed(ctx, w, service, path, c.CA.plain)
 	if err != nil {
@@ -127,6 +124,10 @@ func (c *budgetCheck) judge(sets []string, all []state.Issuance, now time.Time) 
 	asked := map[string]int{} // by registered domain: certificates that this push asks for
 	for _, set := range sets {
 		names := strings.Split(set, ",")
+		if until := refusedUntil(all, set); until.After(now) {
+			r.fail(fmt.Sprintf("the CA itself has said that it takes no request for %s before %s UTC", set, until.UTC().Format("2006-01-02 15:04")),
+				"push again after that; correct the cause first, and try with the CA's staging side (caServer)")
+		}
 		issued := timesOf(all, state.CertificateIssued, func(host string) bool { return host == set })
 		c.spend(&r, limit{"certificates for exactly " + set, c.PerSet, countedWithin}, issued, 1, now)
 		for _, host := range names {
@@ -145,6 +146,17 @@ func (c *budgetCheck) judge(sets []string, all []state.Issuance, now time.Time) 
 		c.spend(&r, limit{"certificates under " + domain, c.PerDomain, countedWithin}, issued, asked[domain], now)
 	}
 	return r.result("will ask for " + strings.Join(said, ", "))
+}
+
+// refusedUntil is until when the CA refuses requests for a set of names, by
+// its own word.
+func refusedUntil(all []state.Issuance, set string) (until time.Time) {
+	for _, i := range all {
+		if i.Kind == state.CertificateRefused && i.Host == set && i.At.After(until) {
+			until = i.At
+		}
+	}
+	return until
 }
 
 // A limit is a number of things in a time. What was used comes back evenly,

@@ -43,7 +43,7 @@ func proxied(rule string) *project.Project {
 	web := types.ServiceConfig{Name: "web"}
 	web.Labels = types.Labels{"traefik.enable": "true", "traefik.http.routers.web.rule": rule, "traefik.http.routers.web.tls.certresolver": "le"}
 	proxy := types.ServiceConfig{Name: "proxy"}
-	proxy.Image = "docker.io/library/traefik:v3.6@sha256:abc"
+	proxy.Image = "docker.io/library/traefik:v3.6@sha256:" + strings.Repeat("ab", 32)
 	return projectOf(web, proxy)
 }
 
@@ -77,6 +77,9 @@ func TestBudget(t *testing.T) {
 		{"failures of two hours ago", strings.Repeat(failureLine(2*time.Hour, "a.example.co.uk", "dns"), 5), "", "", nil, state.StepPassed, nil},
 		{"failures of the staging side", strings.ReplaceAll(strings.Repeat(failureLine(time.Minute, "a.example.co.uk", "dns"), 9), letsEncrypt, "acme-staging-v02.api.letsencrypt.org"),
 			"", "", nil, state.StepPassed, nil},
+		{"the CA's own word", strings.Repeat(strings.Replace(failureLine(time.Minute, "a.example.co.uk", "rateLimited"), ":: no", ":: too many, retry after 2026-05-06 13:30:00 UTC: see", 1), 3), "", "", nil,
+			state.StepFailed, []string{"the CA itself has said that it takes no request for a.example.co.uk before 2026-05-06 13:30 UTC"}},
+		{"the CA's word of before", strings.Replace(failureLine(time.Hour, "a.example.co.uk", "rateLimited"), ":: no", ":: too many, retry after 2026-05-06 11:30:00 UTC: see", 1), "", "", nil, state.StepPassed, nil},
 		{"one is stored", "", "yes", "", spent, state.StepPassed, []string{"none will be asked for"}},
 		{"one is stored for other names", "", "yes", "hosts: c.example.co.uk,", nil, state.StepPassed, []string{"will ask for c.example.co.uk"}},
 	} {
@@ -146,7 +149,37 @@ func TestWhatRoutersAskFor(t *testing.T) {
 	for _, c := range wantedOf("web", labels) {
 		got = append(got, c.router+" "+c.resolver+" "+strings.Join(c.names, ","))
 	}
-	if s := strings.Join(got, "; "); s != "a le a.example.org,b.example.org,c.example.org; db le db.example.org; wild dns example.org,*.example.org,x.example.org" {
+	if s := strings.Join(got, "; "); s != "a le a.example.org,b.example.org,c.example.org; wild dns example.org,*.example.org,x.example.org; db le db.example.org" {
 		t.Errorf("got %s", s)
+	}
+}
+
+func TestWhatTheCASaidIsKeptOnce(t *testing.T) {
+	line := strings.Replace(failureLine(time.Minute, "a.example.co.uk", "rateLimited"), ":: no", ":: too many, retry after 2026-05-06 13:30:00 UTC: see", 1)
+	kept := &book{}
+	if err := Witness(t.Context(), budgetWorld(strings.Repeat(line, 3), "", kept)); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range kept.kept {
+		if i.Kind != state.CertificateRefused || i.Nth != 0 || !i.At.Equal(noon.Add(90*time.Minute)) {
+			t.Errorf("kept %+v", i)
+		}
+	}
+	want(t, run(t, "{check: acme_budget}", budgetWorld("", "", kept)), state.StepFailed, "before 2026-05-06 13:30 UTC")
+}
+
+// The storage is where Traefik's own configuration says.
+func TestWhereTraefikStores(t *testing.T) {
+	for _, command := range []string{"", "--certificatesresolvers.le.acme.storage=/data/certs.json"} {
+		p := proxied("Host(`a.example.org`)")
+		proxy := p.Compose.Services["proxy"]
+		want := acmeStorage
+		if command != "" {
+			proxy.Command, want = types.ShellCommand{command}, "/data/certs.json"
+		}
+		p.Compose.Services["proxy"] = proxy
+		if got := storagePath(&World{Project: p}, "proxy"); got != want {
+			t.Errorf("%q: %s", command, got)
+		}
 	}
 }

@@ -31,6 +31,8 @@ type Result struct {
 	Hint    string // what to do, where the status is not passed
 
 	Measured *state.Measure // what it has read, where that is a number
+
+	final bool // a failure that trying again does not change
 }
 
 // Engine is what checks ask of the place where the stack runs.

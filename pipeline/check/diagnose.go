@@ -55,7 +55,7 @@ func portOfURL(t text, resolve []override) (text, bool, []override) {
 
 // diagnosisTime bounds a diagnosis: the evidence is worth a moment more, also
 // where the check's own time is over.
-const diagnosisTime = 15 * time.Second
+const diagnosisTime = 8 * time.Second
 
 // Diagnose adds to the result of a check that has failed finally what is the
 // matter: the first broken link on the way to what it asks, and the last

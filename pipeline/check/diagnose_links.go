@@ -140,10 +140,9 @@ func (d *walk) containers(ctx context.Context, others bool) link {
 func (d *walk) router() (name, service string, labels types.Labels, ok bool) {
 	for _, service := range d.w.Project.Compose.ServiceNames() {
 		labels := d.w.Project.Compose.Services[service].Labels
-		routers := routersOf(labels)
-		for _, name := range sortedKeys(routers) {
-			if slices.Contains(hostsOf(routers[name].rule), strings.ToLower(d.host)) {
-				return name, service, labels, true
+		for _, r := range traefik.ReadLabels(labels).Routers {
+			if slices.Contains(traefik.Hosts(r.Rule), strings.ToLower(d.host)) {
+				return r.Name, service, labels, true
 			}
 		}
 	}

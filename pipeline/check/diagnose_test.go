@@ -2,8 +2,11 @@ package check
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,46 +17,81 @@ import (
 	"deployer/state"
 )
 
-// nameServer answers 127.0.0.1 for the given names, and NXDOMAIN for all
-// others, as a resolver of the test's own.
+// nameServer is a resolver of the test's own, which knows only these names.
 func nameServer(t *testing.T, names ...string) *net.Resolver {
+	address := answering(t, names...)
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", address)
+	}}
+}
+
+// answering serves DNS over UDP and TCP: 127.0.0.1 for the given names, and
+// NXDOMAIN for all others. It returns its address.
+func answering(t *testing.T, names ...string) (address string) {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	stream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	packets, err := net.ListenPacket("udp", stream.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = stream.Close(), packets.Close() })
 	go func() {
 		buf := make([]byte, 1500)
 		for {
-			n, from, err := conn.ReadFrom(buf)
+			n, from, err := packets.ReadFrom(buf)
 			if err != nil {
 				return
 			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			m.Response, m.RCode, m.Additionals = true, dnsmessage.RCodeNameError, nil
-			q := m.Questions[0]
-			for _, name := range names {
-				if q.Name.String() != name+"." {
-					continue
-				}
-				m.RCode = dnsmessage.RCodeSuccess
-				if q.Type == dnsmessage.TypeA {
-					m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
-						Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
-				}
-			}
-			if packed, err := m.Pack(); err == nil {
-				_, _ = conn.WriteTo(packed, from)
-			}
+			_, _ = packets.WriteTo(answer(buf[:n], names), from)
 		}
 	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
+	go func() {
+		for {
+			conn, err := stream.Accept()
+			if err != nil {
+				return
+			}
+			go answerStream(conn, names)
+		}
+	}()
+	return stream.Addr().String()
+}
+
+func answerStream(conn net.Conn, names []string) {
+	defer conn.Close()
+	for {
+		var size uint16
+		if binary.Read(conn, binary.BigEndian, &size) != nil {
+			return
+		}
+		question := make([]byte, size)
+		if _, err := io.ReadFull(conn, question); err != nil {
+			return
+		}
+		reply := answer(question, names)
+		_, _ = conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
+	}
+}
+
+func answer(question []byte, names []string) []byte {
+	var m dnsmessage.Message
+	if m.Unpack(question) != nil || len(m.Questions) != 1 {
+		return nil
+	}
+	q := m.Questions[0]
+	m.Response, m.RCode, m.Additionals = true, dnsmessage.RCodeNameError, nil
+	if slices.Contains(names, strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))) {
+		m.RCode = dnsmessage.RCodeSuccess
+		if q.Type == dnsmessage.TypeA {
+			m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
+				Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
+		}
+	}
+	packed, _ := m.Pack() // of what was unpacked
+	return packed
 }
 
 // way is the world of a registry behind Traefik, in order in all its parts.

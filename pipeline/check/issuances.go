@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"regexp"
 	"strings"
 	"time"
 
 	"deployer/pipeline/check/traefik"
-	"deployer/project"
 	"deployer/state"
 )
 
@@ -36,26 +34,13 @@ func Witness(ctx context.Context, w *World) error {
 	}
 	var errs []error
 	for _, service := range traefikServices(w.Project) {
-		seen, _, err := witnessed(ctx, w, service, storagePath(w.Project, service), letsEncrypt)
+		seen, _, err := witnessed(ctx, w, service, storagePath(w, service), letsEncrypt)
 		if err == nil && len(seen) > 0 {
 			err = w.Issuances.Note(seen)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-var storageFlag = regexp.MustCompile(`(?i)^--certificatesresolvers\.[^.]+\.acme\.storage=(.+)$`)
-
-// storagePath is where a Traefik service keeps its certificates: by its
-// command, else where nearly all do.
-func storagePath(p *project.Project, service string) string {
-	for _, word := range p.Compose.Services[service].Command {
-		if m := storageFlag.FindStringSubmatch(word); m != nil {
-			return m[1]
-		}
-	}
-	return acmeStorage
 }
 
 // witnessed is what the log and the storage of a Traefik service tell of
@@ -116,6 +101,9 @@ func number(seen []state.Issuance) {
 	}
 	count := map[second]int{}
 	for i := range seen {
+		if seen[i].Kind == state.CertificateRefused {
+			continue // it is the same word, however often it is said
+		}
 		k := second{seen[i].At.Unix(), seen[i].Host, seen[i].Kind}
 		seen[i].Nth = count[k]
 		count[k]++
@@ -140,6 +128,8 @@ func ofEvent(e traefik.Event) []state.Issuance {
 		return nil
 	case e.Kind == traefik.Issued:
 		return []state.Issuance{{At: at, Host: traefik.Set(e.Names), Resolver: e.Resolver, Kind: state.CertificateIssued}}
+	case !e.RetryAfter().IsZero():
+		return []state.Issuance{{At: e.RetryAfter(), Host: traefik.Set(e.Names), Resolver: e.Resolver, Kind: state.CertificateRefused, Detail: e.Problem}}
 	case e.FailsAuthorization():
 		var out []state.Issuance
 		for _, host := range e.Names {

@@ -232,14 +232,14 @@ func (s *registrySession) failure(err error) Result {
 }
 
 func registryHint(status int) string {
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return "the user may log in but not do this: see the registry's rights"
-	case status == http.StatusRequestEntityTooLarge:
+	case http.StatusRequestEntityTooLarge:
 		return "a proxy limits the size of requests: raise it (Traefik's buffering middleware)"
-	case status == http.StatusMethodNotAllowed:
+	case http.StatusMethodNotAllowed:
 		return "the registry is read-only: see its storage.maintenance.readonly"
-	case status == http.StatusInternalServerError:
+	case http.StatusInternalServerError:
 		return "read the registry's log: its volume may be full or not writable"
 	}
 	return statusHint(status)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -199,7 +200,7 @@ auth: {htpasswd: {realm: registry, path: %[1]s/htpasswd}}
 			t.Fatal(err)
 		}
 	}
-	startTool(t, address, "registry", "serve", filepath.Join(dir, "config.yml"))
+	startTool(t, address, nil, "registry", "serve", filepath.Join(dir, "config.yml"))
 	w = commit(pem)
 	w.Env = environment(secret("PASSWORD", hush))
 	return address[strings.LastIndex(address, ":")+1:], w
@@ -207,12 +208,13 @@ auth: {htpasswd: {realm: registry, path: %[1]s/htpasswd}}
 
 // startTool runs a real program, built once, until the test is over, and
 // waits until it listens.
-func startTool(t *testing.T, address string, argv ...string) {
+func startTool(t *testing.T, address string, env []string, argv ...string) (said *recording) {
 	t.Helper()
-	var said strings.Builder
+	said = &recording{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	cmd := exec.CommandContext(ctx, "../../scripts/tool", argv...)
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +224,7 @@ func startTool(t *testing.T, address string, argv ...string) {
 	for {
 		if conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", address); err == nil {
 			_ = conn.Close()
-			return
+			return said
 		}
 		select {
 		case <-ended:
@@ -232,4 +234,22 @@ func startTool(t *testing.T, address string, argv ...string) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// A recording keeps what a program has written so far.
+type recording struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *recording) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(p)
+}
+
+func (r *recording) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.String()
 }

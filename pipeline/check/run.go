@@ -45,7 +45,7 @@ func retry(ctx context.Context, c Check, shared common, w *World) Result {
 			return r
 		}
 		left := shared.Within - time.Since(started)
-		if left <= 0 || ctx.Err() != nil {
+		if left <= 0 || ctx.Err() != nil || r.final {
 			if attempt > 1 {
 				r.Message = fmt.Sprintf("%s (attempt %d, after %s)", r.Message, attempt, round(time.Since(started)))
 			}

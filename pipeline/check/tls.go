@@ -43,7 +43,9 @@ func (c *tlsCheck) Run(ctx context.Context, w *World) Result {
 		what, hint := explain(err, time.Since(started))
 		return failed(fmt.Sprintf("%s: %s", c.Host, what), hint)
 	}
-	return c.judge(certificates, roots, w.now())
+	r := c.judge(certificates, roots, w.now())
+	r.final = isTraefikDefault(certificates[0]) && w.refused(ctx, c.Host.host.plain)
+	return r
 }
 
 // judge says what is wrong with what was presented, the cause before what

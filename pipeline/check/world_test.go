@@ -71,7 +71,8 @@ type fakeEngine struct {
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
 	published  []project.Published
-	since      time.Time // that logs were asked for last
+	written    func(id string) string // in place of logs
+	since      time.Time              // that logs were asked for last
 	file       func(service, path string) (project.ContainerFile, error)
 }
 
@@ -87,8 +88,11 @@ func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (
 	return e.exec(service, argv)
 }
 
-func (e *fakeEngine) Logs(_ context.Context, _ string, _ int, since time.Time) (string, error) {
+func (e *fakeEngine) Logs(_ context.Context, id string, _ int, since time.Time) (string, error) {
 	e.since = since
+	if e.written != nil {
+		return e.written(id), nil
+	}
 	return e.logs, nil
 }
 

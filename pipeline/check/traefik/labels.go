@@ -26,6 +26,8 @@ type Router struct {
 	TLS         bool
 	Resolver    string
 	Domains     []string // of tls.domains, alternative names included
+
+	Sets [][]string // of tls.domains, an entry each
 }
 
 // Names are the DNS names that a certificate for the router would be for.
@@ -34,6 +36,17 @@ func (r Router) Names() []string {
 		return r.Domains
 	}
 	return Hosts(r.Rule)
+}
+
+// Certificates are the sets of names that certificates are asked for.
+func (r Router) Certificates() [][]string {
+	if len(r.Sets) > 0 {
+		return r.Sets
+	}
+	if hosts := Hosts(r.Rule); len(hosts) > 0 {
+		return [][]string{hosts}
+	}
+	return nil
 }
 
 // A Middleware is defined by labels.
@@ -92,7 +105,11 @@ func readRouter(t tree, name string, tcp bool) Router {
 	if domains == nil { // tls.domains[0].main=…
 		for _, key := range t.sub("tls").names() {
 			if strings.HasPrefix(strings.ToLower(key), "domains[") {
-				r.Domains = append(r.Domains, some(append(t.words("tls", key, "main"), t.words("tls", key, "sans")...))...)
+				set := some(append(t.words("tls", key, "main"), t.words("tls", key, "sans")...))
+				if len(set) > 0 {
+					r.Sets = append(r.Sets, set)
+				}
+				r.Domains = append(r.Domains, set...)
 			}
 		}
 	}

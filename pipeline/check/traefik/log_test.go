@@ -1,6 +1,8 @@
 package traefik
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,27 @@ func TestReadLog(t *testing.T) {
 				t.Error("no remedy")
 			}
 		})
+	}
+}
+
+// What Traefik v3.6.12 wrote while it talked to Pebble.
+func TestReadLogOfTheRealProgram(t *testing.T) {
+	for _, form := range []string{"common", "json"} {
+		log, err := os.ReadFile("testdata/v3.6.12-" + form + ".log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range ReadLog(string(log)) {
+			if e.At.Year() != 2026 || e.Router == "" || e.Resolver == "" || e.Kind == Failed && e.CA != "https://127.0.0.1:24000/dir" {
+				t.Errorf("%s: %+v", form, e)
+			}
+			got = append(got, fmt.Sprintf("%s %s %s %v", e.Kind, strings.Join(e.Names, ","), e.Problem, e.FailsAuthorization()))
+		}
+		want := "broken  noResolver false; failed blocked.example.org rejectedIdentifier false; failed bad.example.org dns true; issued good.example.org  false"
+		if s := strings.Join(got, "; "); s != want {
+			t.Errorf("%s: got %s", form, s)
+		}
 	}
 }
 

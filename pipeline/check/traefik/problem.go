@@ -27,12 +27,17 @@ var local = []struct {
 	{Unreachable, regexp.MustCompile(`dial tcp|no such host|i/o timeout|connection refused|certificate signed by unknown authority|get directory at`)},
 }
 
+var pebbleDNS = regexp.MustCompile(`Could not resolve URL|while resolving URL`)
+
 func problemOf(text string) string {
 	// The last is the cause: what stands before it tells where it came up.
 	if all := urn.FindAllStringSubmatch(text, -1); len(all) > 0 {
 		problem := all[len(all)-1][1]
 		if problem == "compound" || problem == "malformed" && len(all) > 1 {
 			problem = all[0][1]
+		}
+		if problem == "malformed" && pebbleDNS.MatchString(text) {
+			problem = "dns" // as Pebble has it
 		}
 		return problem
 	}
@@ -123,8 +128,10 @@ func (e Event) RetryAfter() time.Time {
 // that was refused before counts for nothing.
 func (e Event) FailsAuthorization() bool {
 	switch e.Problem {
-	case "dns", "connection", "unauthorized", "tls", "incorrectResponse", "caa":
-		return e.Kind == Failed
+	case "rateLimited", "rejectedIdentifier", "badNonce", "serverInternal", NoProvider, Unreachable, Unknown:
+		return false
 	}
-	return false
+	return e.Kind == Failed && looked.MatchString(e.Message)
 }
+
+var looked = regexp.MustCompile(`invalid authorization|one or more domains had a problem`)

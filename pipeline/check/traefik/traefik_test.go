@@ -125,7 +125,7 @@ func TestLabels(t *testing.T) {
 			{Name: "Reg", Rule: "Host(`Registry.example.org`) && PathPrefix(`/v2`) || !Host(`no.org`) || HostRegexp(`x`)",
 				EntryPoints: []string{"websecure", "web"}, Middlewares: []string{"cors", "allow@docker"}, TLS: true, Resolver: "le"},
 			{Name: "dev", Rule: "Host(`a.org`, `b.org`)"},
-			{Name: "wild", TLS: true, Resolver: "dns", Domains: []string{"b.org", "*.b.org", "c.org"}},
+			{Name: "wild", TLS: true, Resolver: "dns", Domains: []string{"b.org", "*.b.org", "c.org"}, Sets: [][]string{{"b.org", "*.b.org", "c.org"}}},
 			{Name: "db", TCP: true, Rule: "HostSNI(`*`)"},
 		},
 		Middlewares: []Middleware{{Name: "allow", Kind: "ipwhitelist", Ranges: []string{"10.0.0.0/8", "192.168.1.7"}}},
