@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -24,9 +23,13 @@ func number(t *testing.T, s string) int {
 }
 
 // freePort is one that nothing listens on.
-func freePort(t *testing.T) string { return portOf2(closed(t)) }
-
-func portOf2(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+func freePort(t *testing.T) string {
+	_, port, err := net.SplitHostPort(closed(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
 
 // A dress is a stack, a CA and a DNS server for one rehearsal.
 type dress struct {
@@ -109,6 +112,15 @@ func (h *holder) start() {
 	if h.l, err = net.Listen("tcp", h.address); err != nil {
 		h.t.Fatal(err)
 	}
+	go func(l net.Listener) { // it has no certificate to serve
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}(h.l)
 }
 
 func (h *holder) makeRoom(_ context.Context, id, name string) (func(context.Context) error, error) {
