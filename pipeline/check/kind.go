@@ -17,22 +17,24 @@ type kind struct {
 const defaultTimeout = 10 * time.Second
 
 var kinds = map[string]kind{
+	"containers":   {make: newContainers, timeout: time.Minute},
+	"credentials":  {make: newCredentials, timeout: time.Minute, subject: []string{"username"}},
+	"disk":         {make: newDisk, timeout: defaultTimeout, subject: []string{"path", "volume"}},
+	"dns":          {make: newDNS, timeout: 20 * time.Second, subject: []string{"host"}},
+	"encrypted":    {make: newEncrypted, timeout: time.Minute},
+	"engine":       {make: newEngine, timeout: defaultTimeout},
+	"env":          {make: newEnv, timeout: defaultTimeout},
+	"example":      {make: newExample, timeout: defaultTimeout},
+	"exec":         {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
+	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
+	"ports":        {make: newPorts, timeout: defaultTimeout},
+	"images":       {make: newImages, timeout: defaultTimeout},
+	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
+	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
+	"traefik":      {make: newTraefik, timeout: defaultTimeout},
+
+	// Alone, after the others.
 	"acme_rehearsal": {make: newRehearsal, timeout: 2 * time.Minute, subject: []string{"hosts"}, alone: true},
-	"containers":     {make: newContainers, timeout: time.Minute},
-	"credentials":    {make: newCredentials, timeout: time.Minute, subject: []string{"username"}},
-	"disk":           {make: newDisk, timeout: defaultTimeout, subject: []string{"path", "volume"}},
-	"dns":            {make: newDNS, timeout: 20 * time.Second, subject: []string{"host"}},
-	"encrypted":      {make: newEncrypted, timeout: time.Minute},
-	"engine":         {make: newEngine, timeout: defaultTimeout},
-	"env":            {make: newEnv, timeout: defaultTimeout},
-	"example":        {make: newExample, timeout: defaultTimeout},
-	"exec":           {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
-	"http":           {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
-	"ports":          {make: newPorts, timeout: defaultTimeout},
-	"images":         {make: newImages, timeout: defaultTimeout},
-	"placeholders":   {make: newPlaceholders, timeout: defaultTimeout},
-	"tcp":            {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
-	"traefik":        {make: newTraefik, timeout: defaultTimeout},
 }
 
 // Names returns the names of all checks, sorted.
