@@ -27,9 +27,9 @@ var kinds = map[string]kind{
 	"example":      {make: newExample, timeout: defaultTimeout},
 	"exec":         {make: newExec, timeout: defaultTimeout, subject: []string{"service", "command"}},
 	"http":         {make: newHTTP, timeout: defaultTimeout, subject: []string{"url"}},
-	"ports":        {make: newPorts, timeout: defaultTimeout},
 	"images":       {make: newImages, timeout: defaultTimeout},
 	"placeholders": {make: newPlaceholders, timeout: defaultTimeout},
+	"ports":        {make: newPorts, timeout: defaultTimeout},
 	"tcp":          {make: newTCP, timeout: defaultTimeout, subject: []string{"address"}},
 	"traefik":      {make: newTraefik, timeout: defaultTimeout},
 
