@@ -27,11 +27,11 @@ func TestRoomIsMadeAndGivenBack(t *testing.T) {
 	b.deployed("first", b.app("shop", "app:1", ""))
 	id := b.target.id("shop", "web")
 	var noted *state.Stopped
-	b.target.on(func(_ context.Context, c call) error {
+	b.target.on(func(ctx context.Context, c call) error {
 		if c.op == "stop" {
 			noted = b.stack("shop").Stopped
 		}
-		return nil
+		return ctx.Err()
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	back, err := b.inRoom().makeRoom(ctx, id, "shop-web-1")

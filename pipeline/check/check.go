@@ -47,28 +47,29 @@ type Engine interface {
 }
 
 // A World is what a check may look at. Checks do not change it. What is nil
-// cannot be looked at, or for Dial, Client, Resolve, Now and Log has a plain
-// default.
+// cannot be looked at, or for Dial, Client, Resolve, Now, Log and Addresses has
+// a plain default.
 type World struct {
-	Project   *project.Project // nil before the compose files are resolved
-	Env       *secrets.Env
-	Engine    Engine
-	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
-	Client    *http.Client // template: a check clones its *http.Transport and leaves out its proxy
-	Resolve   *net.Resolver
-	ReadFile  func(path string) ([]byte, error) // of the commit, relative to the stack's folder
-	Tree      fs.FS                             // the commit, from the repository's root
-	Dir       string                            // the stack's folder in Tree
-	Example   string                            // env_example of pipeline.yaml, from the stack's folder
+	Project  *project.Project // nil before the compose files are resolved
+	Env      *secrets.Env
+	Engine   Engine
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	Client   *http.Client // template: a check clones its *http.Transport and leaves out its proxy
+	Resolve  *net.Resolver
+	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
+
+	Tree      fs.FS  // the commit, from the repository's root
+	Dir       string // the stack's folder in Tree
+	Example   string // env_example of pipeline.yaml, from the stack's folder
 	OpenEnv   func(ctx context.Context, name string, data []byte) (*secrets.Env, error)
 	Addresses func() ([]net.Addr, error) // of this machine; default: net.InterfaceAddrs
 	Now       func() time.Time
 	Since     time.Time // when the present deploy began; zero where none is looked at
-	// MakeRoom stops a container for a moment; back starts it again and must be called.
-	MakeRoom  func(ctx context.Context, containerID, name string) (back func(context.Context) error, err error)
 	Log       io.Writer // redacted
 	Backups   Backups
 	Issuances Issuances // nil: what containers tell now is all that is known
+	// MakeRoom stops a container of the project for a moment; back starts it again and must be called.
+	MakeRoom func(ctx context.Context, containerID, name string) (back func(context.Context) error, err error)
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -171,9 +171,9 @@ func (c *portsCheck) held(ctx context.Context, r *report, w *World, claims []cla
 	for _, want := range wanted {
 		switch who, mine := o.holder(want); {
 		case who == "":
-			free = append(free, want.port.String())
+			free = append(free, want.String())
 		case mine:
-			own = append(own, want.port.String())
+			own = append(own, want.String())
 		default:
 			r.fail(fmt.Sprintf("port %s is held by %s", want.port, who), "stop it, or give one of the two another port")
 		}

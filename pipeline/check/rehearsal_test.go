@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 
+	"deployer/internal/pebbletest"
 	"deployer/project"
 	"deployer/state"
 )
@@ -24,26 +25,48 @@ func portNumber(t *testing.T, s string) int {
 }
 
 // freePort is one that nothing listens on.
-func freePort(t *testing.T) string { return portOf2(closed(t)) }
-
-func portOf2(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+func freePort(t *testing.T) string {
+	_, port, err := net.SplitHostPort(closed(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
 
 // A dress is a stack, a CA and a DNS server for one rehearsal.
 type dress struct {
 	http, tls string // ports of this server
 	names     *zone
-	ca        pebble
+	ca        pebbletest.Server
 }
 
 func dressUp(t *testing.T) dress {
 	t.Helper()
 	d := dress{http: freePort(t), tls: freePort(t), names: &zone{records: "registry.acme-widgets.fr. 60 IN A 127.0.0.1\n"}}
-	d.ca = startPebble(t, d.http, d.tls, "127.0.0.1:"+d.names.serve(t, "127.0.0.1", "0"), "blocked.acme-widgets.fr")
+	d.ca = pebbletest.Start(t, pebbletest.Options{
+		HTTPPort: portNumber(t, d.http), TLSPort: portNumber(t, d.tls),
+		DNS: "127.0.0.1:" + d.names.serve(t, "127.0.0.1", "0"), Blocked: []string{"blocked.acme-widgets.fr"},
+	})
 	return d
 }
 
+// world is a stack with the CA's certificate beside its files.
+func (d dress) world(t *testing.T, files committedFiles, engine Engine) *World {
+	t.Helper()
+	files["reg/ca.pem"] = string(d.ca.PEM)
+	w := files.world(t, "reg", nil)
+	w.Engine = engine
+	return w
+}
+
+// trusting is a client that trusts one certificate.
+func trusting(t *testing.T, pem []byte) *http.Client {
+	t.Helper()
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: poolOf(t, commit(pem))}}
+}
+
 func (d dress) fields(more string) string {
-	return fmt.Sprintf("{check: acme_rehearsal, directory: '%s', ca: ca.pem, http_address: '127.0.0.1:%s', tls_address: '127.0.0.1:%s'%s}", d.ca.directory, d.http, d.tls, more)
+	return fmt.Sprintf("{check: acme_rehearsal, directory: '%s', ca: ca.pem, http_address: '127.0.0.1:%s', tls_address: '127.0.0.1:%s'%s}", d.ca.Directory, d.http, d.tls, more)
 }
 
 const byHTTP = "httpChallenge: {entryPoint: web}"
@@ -74,13 +97,13 @@ func TestACertificateIsRehearsed(t *testing.T) {
 			if tt.names != "" {
 				d.names.records = tt.names
 			}
-			w := d.ca.world(t, both(tt.replace...), onHost(true))
+			w := d.world(t, both(tt.replace...), onHost(true))
 			want(t, run(t, d.fields(tt.fields), w), tt.status, tt.parts...)
 		})
 	}
-	w := d.ca.world(t, both(), onHost(false))
+	w := d.world(t, both(), onHost(false))
 	want(t, run(t, d.fields(""), w), state.StepSkipped, "not this machine")
-	w = d.ca.world(t, both("tlsChallenge: {}", "tlsChallenge: {}\n      caServer: https://ca.internal/acme"), onHost(true))
+	w = d.world(t, both("tlsChallenge: {}", "tlsChallenge: {}\n      caServer: https://ca.internal/acme"), onHost(true))
 	want(t, run(t, "{check: acme_rehearsal}", w), state.StepSkipped, "staging side of https://ca.internal/acme is not known")
 	want(t, run(t, "{check: acme_rehearsal, directory: 'https://"+closed(t)+"/dir', hosts: [a.org], challenge: http, http_address: '127.0.0.1:"+d.http+"'}", w),
 		state.StepWarned, "not proven", "connection refused")
@@ -109,6 +132,15 @@ func (h *holder) start() {
 	if h.l, err = net.Listen("tcp", h.address); err != nil {
 		h.t.Fatal(err)
 	}
+	go func(l net.Listener) { // it has no certificate to serve
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}(h.l)
 }
 
 func (h *holder) makeRoom(_ context.Context, id, name string) (func(context.Context) error, error) {
@@ -130,7 +162,7 @@ func TestTheProxyMakesRoomForTheRehearsal(t *testing.T) {
 	d := dressUp(t)
 	published := project.Published{ContainerID: "c1", Container: "shop-proxy-1", Project: "shop", Service: "proxy", Address: "0.0.0.0", HostPort: portNumber(t, d.tls), Port: 443, Protocol: "tcp"}
 	h := hold(t, d.tls)
-	w := d.ca.world(t, both(), onHost(true, published))
+	w := d.world(t, both(), onHost(true, published))
 	w.MakeRoom = h.makeRoom
 
 	want(t, run(t, d.fields(""), w), state.StepPassed, "shop-proxy-1 made room for")

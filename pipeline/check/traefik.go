@@ -159,7 +159,7 @@ func (p *proxy) staticFile(named string) (name string, data []byte, err error) {
 		return name, data, wrapRead(name, err)
 	}
 	if named != "" {
-		return "", nil, fmt.Errorf("Traefik is told to read %s, which no file of the commit is mounted at", named)
+		return "", nil, fmt.Errorf("no file of the commit is mounted at %s, which Traefik is told to read", named)
 	}
 	return "", nil, nil
 }

@@ -16,7 +16,7 @@ import (
 // judgeStatic looks at the static configuration by itself.
 func (p *proxy) judgeStatic() {
 	for _, key := range p.static.Unknown {
-		hint := "correct or remove it: Traefik does not start with it"
+		hint := "correct or remove it: in a file Traefik passes over it without a word, on the command line it does not start"
 		if slices.Contains([]string{"http", "tcp", "udp", "tls"}, strings.ToLower(key)) {
 			hint = "move it into a file of providers.file: routers and services are dynamic configuration"
 		}
@@ -24,7 +24,11 @@ func (p *proxy) judgeStatic() {
 	}
 	p.renamed(p.source, p.static.Renamed)
 	for _, name := range sortedKeys(p.static.EntryPoints) {
-		if e := p.static.EntryPoints[name]; e.RedirectTo != "" {
+		e := p.static.EntryPoints[name]
+		if !isPort(e.Port()) {
+			p.fail(fmt.Sprintf("entry point %s has the address %q, which has no port", name, e.Address), "write address: \":443\", and on the command line with =")
+		}
+		if e.RedirectTo != "" {
 			if _, ok := p.static.EntryPoint(e.RedirectTo); !ok && !isPort(strings.TrimPrefix(e.RedirectTo, ":")) {
 				p.fail(fmt.Sprintf("entry point %s redirects to %q, which is none", name, e.RedirectTo), p.entryPointsHint())
 			}

@@ -56,6 +56,7 @@ func TestTraefikAgreesWithItsLabels(t *testing.T) {
 	}{
 		"no YAML":                   {[]string{"address: \":80\"}", "address: \":80\""}, state.StepFailed, []string{"does not parse", "would not start"}},
 		"unknown key":               {[]string{"providers:", "provider: x\nproviders:"}, state.StepFailed, []string{`Traefik knows no "provider"`}},
+		"no port":                   {[]string{`{address: ":443"}`, `{address: "443x"}`}, state.StepFailed, []string{`"443x", which has no port`}},
 		"dynamic in static":         {[]string{"providers:", "http: {}\nproviders:"}, state.StepFailed, []string{`knows no "http"`, "dynamic configuration"}},
 		"no such resolver":          {[]string{"certresolver: le", "certresolver: letsencrypt"}, state.StepFailed, []string{`certificate resolver "letsencrypt"`, "the resolvers are le"}},
 		"example e-mail":            {[]string{"ops@acme-widgets.fr", "admin@example.com"}, state.StepFailed, []string{`"admin@example.com" is a placeholder`}},

@@ -114,7 +114,8 @@ func ReadFile(data []byte) (*Static, error) {
 }
 
 // ReadArgs reads the options of a command line, as --api.insecure=true. The
-// path that --configfile names comes back as file.
+// path that --configfile names comes back as file. As Traefik does, it takes
+// an option without = for true, whatever the next word is, but for that path.
 func ReadArgs(args []string) (s *Static, file string) {
 	root := tree{}
 	for i := 0; i < len(args); i++ {
@@ -123,17 +124,16 @@ func ReadArgs(args []string) (s *Static, file string) {
 			continue
 		}
 		name, value, given := strings.Cut(strings.TrimPrefix(name, "-"), "=")
-		switch {
-		case given:
-		case i+1 < len(args) && !strings.HasPrefix(args[i+1], "-"):
-			i++
-			value = args[i]
-		default:
-			value = "true"
-		}
 		if strings.EqualFold(name, "configfile") {
+			if !given && i+1 < len(args) {
+				i++
+				value = args[i]
+			}
 			file = value
 			continue
+		}
+		if !given {
+			value = "true"
 		}
 		if name != "" {
 			root.put(strings.Split(name, "."), value)

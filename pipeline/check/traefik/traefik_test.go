@@ -52,7 +52,7 @@ func TestTheStaticConfigurationIsTheSameFromFileFlagsAndEnvironment(t *testing.T
 	}
 	args := []string{
 		"traefik", "--entryPoints.web.address=:80", "--entrypoints.web.http.redirections.entrypoint.to=websecure",
-		"--entrypoints.websecure.address", "0.0.0.0:443", "--entrypoints.websecure.http.tls.certresolver=le",
+		"--entrypoints.websecure.address=0.0.0.0:443", "--entrypoints.websecure.http.tls.certresolver=le",
 		"-entrypoints.websecure.http.middlewares=limit@file", "--entrypoints.dns.address=:53/udp",
 		"--providers.docker", "--providers.docker.exposedbydefault=false", "--providers.docker.defaultrule=Host(`x`)",
 		"--providers.file.directory=/dynamic", "--certificatesresolvers.le.acme.tlschallenge",
@@ -87,7 +87,10 @@ func TestTheStaticConfigurationIsTheSameFromFileFlagsAndEnvironment(t *testing.T
 	if _, ok := fromArgs.Resolver("LE"); !ok {
 		t.Error("on the command line it does not")
 	}
-	if s, _ := ReadArgs([]string{"--configfile", "/x"}); s != nil || ReadEnv(map[string]string{"HOME": "/"}) != nil {
+	if s, _ := ReadArgs([]string{"--entrypoints.web.address", ":80"}); s.EntryPoints["web"].Address != "true" {
+		t.Errorf("without = Traefik takes true for the address, not %q", s.EntryPoints["web"].Address)
+	}
+	if s, name := ReadArgs([]string{"--configfile", "/x"}); s != nil || name != "/x" || ReadEnv(map[string]string{"HOME": "/"}) != nil {
 		t.Error("a configuration was made of nothing")
 	}
 }
@@ -96,6 +99,20 @@ func TestAFileThatIsNoConfiguration(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "- a\n", "a: [", "just words"} {
 		if s, err := ReadFile([]byte(text)); err == nil {
 			t.Errorf("%q: %+v", text, s)
+		}
+	}
+}
+
+func TestWhatTurnsTLSOn(t *testing.T) {
+	for value, want := range map[string]bool{"true": true, "True": true, "": true, "false": false, "yes": false} {
+		for _, labels := range []map[string]string{
+			{"traefik.http.routers.a.tls": value},
+			{"traefik.http.routers.a.tls": value, "traefik.http.routers.a.tls.certresolver": "le"},
+		} {
+			r := ReadLabels(labels).Routers[0]
+			if r.TLS != want || want && len(labels) == 2 && r.Resolver != "le" || !want && r.Resolver != "" {
+				t.Errorf("%v: %+v", labels, r)
+			}
 		}
 	}
 }

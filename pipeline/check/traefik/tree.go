@@ -102,17 +102,20 @@ func (t tree) words(path ...string) []string {
 }
 
 // on reports whether an option that may stand alone is there: as true, with
-// options of its own, or as an empty table.
+// options of its own, as an empty table or, in a label, without a value. Any
+// other value turns it off together with its options.
 func (t tree) on(path ...string) bool {
-	switch v := t.get(path...).(type) {
-	case nil:
+	own := t.get(path...)
+	if own == nil {
 		return false
-	case tree:
-		own, has := v[""]
-		return !has || strings.EqualFold(fmt.Sprint(own), "true")
-	default:
-		return strings.EqualFold(fmt.Sprint(v), "true")
 	}
+	if v, ok := own.(tree); ok {
+		if own = v[""]; own == nil {
+			return true
+		}
+	}
+	text := fmt.Sprint(own)
+	return text == "" || strings.EqualFold(text, "true")
 }
 
 // names are the keys, sorted.
