@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -606,4 +607,147 @@ func TestDeployerItselfIsBackedUpWhileItWorks(t *testing.T) {
 		t.Fatalf("rollback: exit %d\n%s", code, out)
 	}
 	p.mustRunVersion("two")
+}
+
+// Where what was there cannot be brought back either, the stack says so and is
+// locked, and another restore helps.
+func TestARestoreThatCannotBeUndoneLocks(t *testing.T) {
+	t.Parallel()
+	s := newKeptStack(t)
+	s.deployed("")
+	before := s.holds()
+	b := s.backup()
+	s.fill("newer")
+	s.Stop()
+	s.standBeforeTheEngine()
+	s.Start()
+	const put = "PUT /containers/ID/archive"
+	answer := s.proxy.hang(put)
+	var run state.Run
+	s.Call("admin", http.MethodPost, "/api/v1/backups/"+b.ID+"/restore", nil, &run)
+	s.Eventually(time.Minute, "the volume is about to be filled", func() bool { return slices.Contains(s.proxy.changes(), put) })
+	safety := s.backups()[0]
+	if err := os.Truncate(safety.Archive, safety.Size-1); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := s.CLI("cancel", run.ID); code != 0 {
+		t.Fatalf("cancel: %s", out)
+	}
+	time.AfterFunc(time.Second, answer)
+	ended := s.Wait(run.ID)
+	producttest.MustEnd(t, ended, state.RunRollbackFailed)
+	for _, says := range []string{s.volume() + " is not whole", "is stopped", "locked", safety.ID} {
+		if !strings.Contains(ended.Error, says) {
+			t.Errorf("%q is not said in %s", says, ended.Error)
+		}
+	}
+	if now := s.Now(); now.Lock == nil || s.state() != "" {
+		t.Errorf("lock %+v, the container is %q", now.Lock, s.state())
+	}
+	if out, code := s.CLI("restore", b.ID, "--yes"); code != 0 {
+		t.Fatalf("restore: exit %d\n%s", code, out)
+	}
+	if after := s.holds(); after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+	s.mustBeTidy()
+}
+
+func TestAVolumeOfOthersIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	s := newKeptStack(t)
+	s.deployed("")
+	b := s.backup()
+	other, err := s.Engine.ContainerCreate(t.Context(), &container.Config{Image: s.image, Labels: map[string]string{"com.docker.compose.project": s.Stack + "-other"}},
+		&container.HostConfig{Binds: []string{s.volume() + ":/data"}}, nil, nil, s.Stack+"-other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := func() {
+		_ = s.Engine.ContainerRemove(context.Background(), other.ID, container.RemoveOptions{Force: true})
+	}
+	defer remove()
+	started := s.started()
+	if out, code := s.CLI("restore", b.ID, "--yes"); code != 1 || !strings.Contains(out, s.Stack+"-other, which is not of this stack") || s.started() != started {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if s.backup().ID == b.ID {
+		t.Error("there is no second backup")
+	}
+}
+
+// keep_days deletes what is older, but nothing while new backups fail.
+func TestKeepDaysNeverTakesTheLastGood(t *testing.T) {
+	t.Parallel()
+	s := newKeptStack(t)
+	s.deployed(", keep_days: 7")
+	old := s.backup()
+	manifest := strings.TrimSuffix(old.Archive, ".tar.gz") + ".json"
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aged := strings.Replace(string(text), old.At.Format(time.DateOnly), old.At.AddDate(0, 0, -30).Format(time.DateOnly), 1)
+	mine := filepath.Join(s.to(), s.volume()+"-20200101_000000.tar.gz") // of the same form, and somebody's own
+	for name, content := range map[string]string{manifest: aged, mine: "mine"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that fails: the volume is read, and does not get its name.
+	if err := syscall.Mount(s.to(), s.to(), "", syscall.MS_BIND, ""); err != nil {
+		t.Skip("a folder cannot be made read-only: " + err.Error())
+	}
+	unmount := func() { _ = syscall.Unmount(s.to(), syscall.MNT_DETACH) }
+	defer unmount()
+	if err := syscall.Mount("", s.to(), "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := s.CLI("backup", s.Stack); code != 1 || !strings.Contains(out, "cannot be written") {
+		t.Errorf("into a read-only folder: exit %d\n%s", code, out)
+	}
+	unmount()
+	if list := s.backups(); len(list) != 1 || list[0].Missing {
+		t.Fatalf("a backup that failed cost the last good one: %+v", list)
+	}
+	next := s.backup()
+	if list := s.backups(); len(list) != 1 || list[0].ID != next.ID {
+		t.Errorf("the old one is still there: %+v", list)
+	}
+	entries, err := os.ReadDir(s.to())
+	if err != nil || len(entries) != 3 {
+		t.Errorf("the folder holds %v (%v)", entries, err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Errorf("somebody's own file is gone: %v", err)
+	}
+}
+
+// A server that has lost its own data finds the archives again.
+func TestArchivesOutliveTheServersData(t *testing.T) {
+	t.Parallel()
+	s := newKeptStack(t)
+	s.deployed("")
+	if err := os.Remove(s.mountpoint() + "/sub/out"); err != nil {
+		t.Fatal(err)
+	}
+	before := s.holds()
+	b := s.backup()
+	s.Stop()
+	if err := os.RemoveAll(s.Path("data")); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if out, code := s.CLI("deploy", s.Stack); code != 0 {
+		t.Fatalf("deploy: exit %d\n%s", code, out)
+	}
+	s.fill("newer")
+	s.backup()
+	list := s.backups()
+	if len(list) != 2 || list[1].ID != b.ID || !list[1].Found || list[0].Found {
+		t.Fatalf("backups: %+v", list)
+	}
+	if out, code := s.CLI("restore", b.ID, "--yes"); code != 0 || s.holds() != before {
+		t.Errorf("restore: exit %d\n%s", code, out)
+	}
 }
