@@ -457,6 +457,26 @@ func TestKilledWhileServicesAreHeld(t *testing.T) {
 	}
 }
 
+// What reached a volume when the server died is removed at its next start.
+func TestHelpersGoAtTheStart(t *testing.T) {
+	t.Parallel()
+	s := newKeptStack(t)
+	s.deployed("")
+	s.Kill()
+	helper, err := s.Engine.ContainerCreate(t.Context(), &container.Config{Image: s.image, Labels: map[string]string{"deployer.volume-helper": s.Stack}},
+		&container.HostConfig{Binds: []string{s.volume() + ":/volume"}}, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Engine.ContainerRemove(context.Background(), helper.ID, container.RemoveOptions{Force: true}) }()
+	s.Start()
+	s.Eventually(10*time.Second, "the helper is gone", func() bool {
+		_, err := s.Engine.ContainerInspect(t.Context(), helper.ID)
+		return err != nil
+	})
+	s.mustBeTidy()
+}
+
 // A kill in the middle of a restore is made up for by the next start.
 func TestKilledWhileAVolumeIsReplaced(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ func (q *Queue) Backup(_ context.Context, name string, by state.Trigger) (*state
 		return nil, err
 	}
 	if kept.file.Backup == nil {
-		return nil, &state.Refusal{Reason: "pipeline.yaml of the live release has no backup:", Hint: "add backup: with volumes: and to:, and push"}
+		return nil, &state.Refusal{Reason: "the live release has no backup: in pipeline.yaml", Hint: "add backup: with volumes: and to:, and push"}
 	}
 	run := q.newRun(stack, state.KindBackup, by, state.RunTarget{})
 	return run, q.ask(run)

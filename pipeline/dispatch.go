@@ -22,6 +22,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
 	q.restoreFiles(q.stacks())
+	q.removeHelpers()
 	polls, chores, forgotten := q.poll(ctx), q.housekeep(ctx), q.letGoForgotten(ctx)
 	for {
 		wait, err := q.scheduleBackups(dispatchEvery)

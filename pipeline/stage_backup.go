@@ -94,7 +94,7 @@ func placeError(to string, err error) error {
 func backUp(ctx context.Context, x *Execution) error {
 	options := x.File.Backup
 	if options == nil {
-		return WithHint(errors.New("pipeline.yaml of the live release has no backup:"), "add backup: with volumes: and to:, and push")
+		return WithHint(errors.New("the live release has no backup: in pipeline.yaml"), "add backup: with volumes: and to:, and push")
 	}
 	names, err := volumeNames(x.Project, options.Volumes)
 	if err != nil {
