@@ -123,6 +123,9 @@ func (s keptStack) backup() *state.Backup {
 
 func (s keptStack) backups() []*state.Backup {
 	s.t.Helper()
+	if out, code := s.CLI("backup", "list", s.Stack); code != 0 || !strings.HasPrefix(out, "BACKUP") {
+		s.t.Fatalf("backup list: exit %d\n%s", code, out)
+	}
 	out, code := s.CLI("backups", s.Stack, "--json")
 	var page struct{ Backups []*state.Backup }
 	if err := json.Unmarshal([]byte(out), &page); err != nil || code != 0 {
@@ -468,7 +471,9 @@ func TestHelpersGoAtTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = s.Engine.ContainerRemove(context.Background(), helper.ID, container.RemoveOptions{Force: true}) }()
+	defer func() {
+		_ = s.Engine.ContainerRemove(context.Background(), helper.ID, container.RemoveOptions{Force: true})
+	}()
 	s.Start()
 	s.Eventually(10*time.Second, "the helper is gone", func() bool {
 		_, err := s.Engine.ContainerInspect(t.Context(), helper.ID)
