@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"deployer/pipeline/check"
+	"deployer/project"
 	"deployer/state"
 )
 
@@ -93,13 +94,16 @@ func (q *Queue) Backups(_ context.Context, stack string) (list []*state.Backup, 
 }
 
 // lastBackups tells checks of the backups of one stack.
-type lastBackups struct{ x *Execution }
+type lastBackups struct {
+	x *Execution
+	p *project.Project
+}
 
 // LastGood returns the newest backup of a volume that is recorded, whether its
 // archive is still there or not.
 func (l lastBackups) LastGood(ctx context.Context, volume string) (check.LastBackup, bool, error) {
 	x := l.x
-	names, err := volumeNames(x.Project, []string{volume})
+	names, err := volumeNames(l.p, []string{volume})
 	if err != nil {
 		return check.LastBackup{}, false, err
 	}

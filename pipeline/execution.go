@@ -117,7 +117,7 @@ func (x *Execution) world() *check.World {
 	return &check.World{
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
-		ReadFile: x.readFile, Now: x.runner.now, Log: x.Log, Backups: lastBackups{x},
+		ReadFile: x.readFile, Now: x.runner.now, Log: x.Log, Backups: lastBackups{x, x.Project},
 	}
 }
 

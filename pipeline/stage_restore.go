@@ -223,7 +223,15 @@ func (x *Execution) replace(ctx context.Context, v Volumes, from *restoring) err
 	if err != nil {
 		return err
 	}
-	x.Run.Replaces.Done = true
+	return x.replaced()
+}
+
+// replaced notes that the volume is whole again. What shows the run may be
+// reading what it noted before.
+func (x *Execution) replaced() error {
+	done := *x.Run.Replaces
+	done.Done = true
+	x.Run.Replaces = &done
 	return x.journal.Commit(x.Run, nil)
 }
 
@@ -263,8 +271,7 @@ func bringBack(ctx context.Context, x *Execution) error {
 		if err != nil {
 			return err
 		}
-		r.Done = true
-		return errors.Join(x.journal.Commit(x.Run, nil), x.runner.letGo(x.Stack, nil))
+		return errors.Join(x.replaced(), x.runner.letGo(x.Stack, nil))
 	}
 	safety, err := x.openBackup(r.Safety)
 	if err != nil {

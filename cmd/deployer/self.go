@@ -84,7 +84,7 @@ func takeSnapshot(ctx context.Context, path string, connect func() (*apiClient, 
 	}
 	store, err := state.Open(path)
 	if err == nil {
-		_, err = store.Snapshot(to)
+		err = store.Snapshot(func(int64) io.Writer { return to })
 		return errors.Join(err, store.Close())
 	}
 	if !errors.Is(err, state.ErrLocked) {
