@@ -89,7 +89,7 @@ func (q *Queue) Backups(_ context.Context, stack string) (list []*state.Backup, 
 	for _, b := range list {
 		b.Missing = !whole(b)
 	}
-	slices.SortFunc(list, func(a, b *state.Backup) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(list, func(a, b *state.Backup) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
 	return list, err
 }
 
