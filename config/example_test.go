@@ -67,7 +67,7 @@ func TestWhatTheExampleCommentsOutIsRefusedByName(t *testing.T) {
 	}
 	want := []string{
 		"oidc", "repositories.infra.forge", "stacks.registry.policy",
-		"stacks.swarmed.target.swarm", "stacks.everywhere.target.hosts", `stacks."apps/*"`, "notify",
+		"stacks.swarmed.target.swarm", "stacks.everywhere.target.hosts", `stacks."apps/*"`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

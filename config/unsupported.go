@@ -1,21 +1,14 @@
 package config
 
-import "slices"
-
 // The tables below are what the file's format has and this version does not do
 // yet. It is refused by name, so that nobody believes in a freeze that does not
 // freeze. To support one of them, delete its line.
-
-var unsupportedProviders = []string{
-	"gitlab", "forgejo", "gogs", "bitbucket", "bitbucket-server", "azure-devops",
-}
 
 var unsupportedServer = []struct {
 	key, what, instead string
 	used               func(c *Config) bool
 }{
 	{"oidc", "signing in through OIDC", "use tokens", func(c *Config) bool { return c.OIDC != nil }},
-	{"notify", "notifications", "take it out", func(c *Config) bool { return len(c.Notify) > 0 }},
 	{"policy", "a policy other than none", "take it out or write none", func(c *Config) bool { return !c.Policy.lax() }},
 }
 
@@ -49,9 +42,6 @@ func refuseUnsupported(doc *document, c *Config) {
 			if u.used(r) {
 				refuse(doc, path+"."+u.key, u.what, u.instead)
 			}
-		}
-		if r.Webhook != nil && slices.Contains(unsupportedProviders, r.Webhook.Provider) {
-			refuse(doc, path+".webhook.provider", "provider "+r.Webhook.Provider, "use poll, or have CI send a generic delivery")
 		}
 	}
 	for name, s := range c.Stacks {

@@ -53,6 +53,9 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 	if !old.Status.Terminal() {
 		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is not over: %s", id, old.Status), Hint: "cancel it first"}
 	}
+	if old.Kind == state.KindMonitor {
+		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of the monitor", id), Hint: "it looks again by itself, at the interval that pipeline.yaml gives it"}
+	}
 	stack, err := q.stack(old.Stack)
 	if err != nil {
 		return nil, err

@@ -21,9 +21,10 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	if err := q.recover(); err != nil {
 		return fmt.Errorf("take up the runs of the last start: %w", err)
 	}
+	room := q.giveRoomBack(ctx)
 	q.restoreFiles(q.stacks())
 	q.removeHelpers()
-	polls, chores, forgotten := q.poll(ctx), q.housekeep(ctx), q.letGoForgotten(ctx)
+	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
 	for {
 		wait, err := q.scheduleBackups(dispatchEvery)
 		if err != nil {
@@ -36,7 +37,9 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		case <-ctx.Done():
 			<-polls
 			<-chores
+			<-watch
 			<-forgotten
+			<-room
 			return q.stop(grace)
 		case <-q.wake:
 		case <-time.After(wait): // a freeze may have ended, a backup be due
@@ -164,6 +167,7 @@ func (q *Queue) start(run *state.Run) {
 	q.group.Add(1)
 	go func() {
 		defer q.group.Done()
+		defer q.monitor.wake(run.Stack)
 		defer q.changed(run)
 		defer func() {
 			q.mu.Lock()

@@ -115,10 +115,31 @@ func (x *Execution) ask(ctx context.Context, specs []check.Spec, w *check.World)
 // world is what checks may look at now.
 func (x *Execution) world() *check.World {
 	return &check.World{
+		Example: x.example(), OpenEnv: x.Stack.Keys.Open, MakeRoom: x.makeRoom,
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
-		ReadFile: x.readFile, Now: x.runner.now, Log: x.Log, Backups: lastBackups{x, x.Project},
+		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,
+		Since: x.changedSince(), Backups: lastBackups{x, x.Project}, Issuances: issuances{x.runner.store, x.runner.now},
 	}
+}
+
+// changedSince is when the run began to change the target for the last time;
+// zero where it has not.
+func (x *Execution) changedSince() (since time.Time) {
+	for _, name := range []state.StageName{state.StageDeploy, state.StageRollback} {
+		if s := x.Run.Stage(name); s != nil && s.StartedAt != nil {
+			since = *s.StartedAt
+		}
+	}
+	return since
+}
+
+// example is the file that the env file is held to; empty for none.
+func (x *Execution) example() string {
+	if x.File == nil {
+		return ""
+	}
+	return x.File.EnvExample
 }
 
 // source describes how the run's project is resolved. The values of every

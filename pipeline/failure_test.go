@@ -151,11 +151,15 @@ func TestFailedVerifyGoesBackWithItsEvidence(t *testing.T) {
 // site is what people see of the shop: status decides by the image that runs.
 func (b *bench) site(status func(image string) int) (pipeline string) {
 	b.t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status(b.target.runs("shop", "web")))
-	}))
+	return fmt.Sprintf("verify: [{check: http, url: %q}]\n", b.answering(func() int { return status(b.target.runs("shop", "web")) }))
+}
+
+// answering is the address of a server that answers every request with a status.
+func (b *bench) answering(status func() int) (url string) {
+	b.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status()) }))
 	b.t.Cleanup(server.Close)
-	return fmt.Sprintf("verify: [{check: http, url: %q}]\n", server.URL)
+	return server.URL
 }
 
 func TestCheckOfTheOutsideDecides(t *testing.T) {
@@ -294,4 +298,29 @@ func TestPanicInAStageIsTheRunsFailureAlone(t *testing.T) {
 	})
 	b.untouched(b.push("one", b.app("shop", "app:panic", "")), "a fault of deployer itself", "a nil map")
 	b.deployed("two", b.app("shop", "app:2", ""))
+}
+
+func TestWhatAServiceWroteSinceTheDeployDecides(t *testing.T) {
+	b := newBench(t).serve()
+	logs := "verify: [{check: logs, not: 'last words'}]"
+	good := b.deployed("quiet", b.app("shop", "web:1", "verify: [{check: logs, not: 'never said'}]"))
+	// Only the run's own deploy has a log to look at: the live release's check
+	// is skipped before the change, and is no outage.
+	got := b.back(b.push("talks", b.app("shop", "web:2", logs)), good)
+	b.says(got.Error, "lines that should not be there since the deploy")
+	b.quarantined(got, true)
+}
+
+// The step of whatever check failed shows why, not only that of `containers`.
+func TestAFailedCheckShowsTheContainerThatIsDown(t *testing.T) {
+	b := newBench(t).serve()
+	good := b.deployed("good", b.app("shop", "web:1", ""))
+	got := b.back(b.push("sick", b.app("shop", "web:sick", "verify: [{check: tcp, address: '127.0.0.1:1'}]")), good)
+	for _, step := range got.Stage(state.StageVerify).Steps {
+		if strings.HasPrefix(step.Name, "tcp") {
+			b.says(step.Message, "connection refused", "shop-web-1 is unhealthy", "its last words")
+			return
+		}
+	}
+	t.Error("the check has no step")
 }

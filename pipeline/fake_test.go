@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ type fakeTarget struct {
 	applies    int                                     // calls of Apply
 	changes    int                                     // those that had something to change
 	hook       func(context.Context, call) error
+	says       func(service string) string // what a container has written; nil: always the same
 }
 
 func newFakeTarget() *fakeTarget {
@@ -265,8 +267,47 @@ func (f *fakeTarget) Exec(context.Context, string, string, []string) (project.Ex
 	return project.ExecResult{}, nil
 }
 
-func (f *fakeTarget) Logs(context.Context, string, int, time.Time) (string, error) {
+func (f *fakeTarget) Logs(_ context.Context, id string, _ int, _ time.Time) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if service, _, _ := strings.Cut(id, "-"); f.says != nil {
+		return f.says(service), nil
+	}
 	return "its last words", nil
+}
+
+func (f *fakeTarget) StopContainer(ctx context.Context, id string) error {
+	if err := f.at(ctx, "stop", nil, nil); err != nil {
+		return err
+	}
+	f.setState(id, "exited")
+	return nil
+}
+
+func (f *fakeTarget) StartContainer(ctx context.Context, id string) error {
+	if err := f.at(ctx, "start", nil, nil); err != nil {
+		return err
+	}
+	f.setState(id, "running")
+	return nil
+}
+
+func (f *fakeTarget) setState(id, state string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, services := range f.containers {
+		for name, c := range services {
+			if c.ID == id {
+				c.State = state
+				services[name] = c
+			}
+		}
+	}
+}
+
+func (f *fakeTarget) Published(context.Context) ([]project.Published, error) { return nil, nil }
+func (f *fakeTarget) ReadFile(context.Context, string, string, string) (project.ContainerFile, error) {
+	return project.ContainerFile{}, fs.ErrNotExist
 }
 
 var _ Target = (*fakeTarget)(nil)

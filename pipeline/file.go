@@ -18,7 +18,10 @@ import (
 // FileName is what the pipeline's description is called, beside the compose file.
 const FileName = "pipeline.yaml"
 
-const maxFile = 1 << 20 // bytes
+const (
+	maxFile    = 1 << 20 // bytes
+	minMonitor = time.Second
+)
 
 // A File is pipeline.yaml: what runs and how it is checked. It is reviewed
 // and versioned with the stack.
@@ -34,20 +37,35 @@ type File struct {
 	Verify       []check.Spec       `yaml:"verify"`
 	Rollback     RollbackOptions    `yaml:"rollback"`
 
-	Backup *BackupOptions `yaml:"backup"`
-
-	Monitor any `yaml:"monitor"` // refused by this version
+	Backup  *BackupOptions `yaml:"backup"`
+	Monitor *Monitor       `yaml:"monitor"` // nil: none
 }
 
 // An Overlay is what another environment of the same stack has of its own.
 type Overlay struct {
-	Profiles   []string     `yaml:"profiles"`
-	EnvFile    string       `yaml:"env_file"`
-	EnvExample string       `yaml:"env_example"`
-	Preflight  []check.Spec `yaml:"preflight"`
-	Verify     []check.Spec `yaml:"verify"`
+	Compose    []string       `yaml:"compose"`
+	Profiles   []string       `yaml:"profiles"`
+	EnvFile    string         `yaml:"env_file"`
+	EnvExample string         `yaml:"env_example"`
+	Preflight  []check.Spec   `yaml:"preflight"`
+	Verify     []check.Spec   `yaml:"verify"`
+	Backup     *BackupOptions `yaml:"backup"`
+	Monitor    *Monitor       `yaml:"monitor"`
+}
 
-	Backup *BackupOptions `yaml:"backup"`
+// A Monitor is what looks at the live release again and again.
+type Monitor struct {
+	Every  Duration     `yaml:"every"`
+	Checks []check.Spec `yaml:"checks"`
+}
+
+// UnmarshalYAML reads it over its defaults.
+func (m *Monitor) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Monitor
+	p := plain{Every: Duration(15 * time.Minute)}
+	err := unmarshal(&p)
+	*m = Monitor(p)
+	return err
 }
 
 // DeployOptions are the limits and manners of the deploy stage.
@@ -153,6 +171,9 @@ func (f *File) overlay(environment string) error {
 		return WithHint(fmt.Errorf("environment %q is not among its environments", environment),
 			"add it under environments:, or correct environment: in deployer.yaml")
 	}
+	if o.Compose != nil {
+		f.Compose = o.Compose
+	}
 	if o.Profiles != nil {
 		f.Profiles = o.Profiles
 	}
@@ -167,6 +188,9 @@ func (f *File) overlay(environment string) error {
 	}
 	if o.Verify != nil {
 		f.Verify = o.Verify
+	}
+	if o.Monitor != nil {
+		f.Monitor = o.Monitor
 	}
 	if o.Backup != nil {
 		f.Backup = o.Backup
@@ -194,8 +218,14 @@ func (f *File) validate() error {
 	if f.Deploy.Build {
 		errs = append(errs, errors.New("deploy.build: building images is not supported by this version: build and push the image elsewhere, and name it in the compose file"))
 	}
-	if f.Monitor != nil {
-		errs = append(errs, errors.New("monitor: not supported by this version: remove it"))
+	if m := f.Monitor; m != nil {
+		if len(m.Checks) == 0 {
+			errs = append(errs, errors.New("monitor.checks: is empty: name what to look at, or remove monitor"))
+		}
+		if time.Duration(m.Every) < minMonitor {
+			errs = append(errs, fmt.Errorf("monitor.every: at least %s", minMonitor))
+		}
+		errs = append(errs, validateChecks("monitor.checks", m.Checks))
 	}
 	errs = append(errs, f.Backup.validate(), validateChecks("preflight", f.Preflight), validateChecks("verify", f.Verify))
 	return errors.Join(errs...)

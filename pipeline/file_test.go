@@ -106,7 +106,7 @@ func TestWrongPipelineIsRefusedInWords(t *testing.T) {
 		"no YAML":                 {"verify: [\n", "", []string{"1 |"}},
 		"unknown environment":     {"environments: {dev: {}}\n", "staging", []string{`"staging"`}},
 		"backup":                  {"backup: {volumes: [data]}\n", "", []string{"backup.to", "not an absolute path"}},
-		"monitor":                 {"monitor: {every: 15m}\n", "", []string{"monitor: not supported by this version", "remove it"}},
+		"monitor":                 {"monitor: {every: 15m}\n", "", []string{"monitor.checks: is empty", "remove monitor"}},
 		"build":                   {"deploy: {build: true}\n", "", []string{"deploy.build", "not supported by this version", "push the image"}},
 		"rolling":                 {"deploy: {strategy: rolling}\n", "", []string{"deploy.strategy", `"rolling"`, "not supported by this version", "use recreate"}},
 		"pull":                    {"deploy: {pull: sometimes}\n", "", []string{"deploy.pull", `"sometimes"`, "missing always never"}},

@@ -20,7 +20,7 @@ func (q *Queue) Environment(name string) string {
 }
 
 // Health says whether what should run does: healthy, degraded where a
-// container is down or unhealthy, drifted where somebody else changed what
+// container is down or unhealthy or a check of the monitor fails, drifted where somebody else changed what
 // runs, unknown where nothing is deployed or the Engine does not answer.
 func (q *Queue) Health(ctx context.Context, name string) string {
 	const unknown = "unknown"
@@ -49,7 +49,7 @@ func (q *Queue) Health(ctx context.Context, name string) string {
 		return unknown
 	}
 	switch {
-	case !allUp(observed):
+	case !allUp(observed), slices.ContainsFunc(known.Readings, func(r state.Reading) bool { return r.Status == state.StepFailed }):
 		return "degraded"
 	case !(&state.Changes{Services: changes}).Empty():
 		return "drifted"

@@ -103,7 +103,8 @@ func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Pro
 // world is what the kept release's checks may look at.
 func (k *keptRelease) world(x *Execution) *check.World {
 	w := x.world()
-	w.Project, w.Env, w.Backups = k.project, k.env, lastBackups{x, k.project}
+	w.Project, w.Env, w.Tree = k.project, k.env, k.recipe
+	w.Backups = lastBackups{x, k.project}
 	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.recipe, path.Join(x.Stack.Directory, name)) }
 	return w
 }

@@ -16,20 +16,19 @@ func (q *Queue) poll(ctx context.Context) <-chan struct{} {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			q.pollStacks(ctx, q.setup.Load())
+			q.eachStack(ctx, q.setup.Load(), q.pollStack)
 		}
 	}()
 	return done
 }
 
-// pollStacks polls the stacks of a setup until another takes its place.
-func (q *Queue) pollStacks(ctx context.Context, s *setup) {
+// eachStack does work beside each stack of a setup until another takes its
+// place.
+func (q *Queue) eachStack(ctx context.Context, s *setup, work func(context.Context, *Stack)) {
 	ctx, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	for _, stack := range s.stacks {
-		if stack.Poll > 0 {
-			group.Go(func() { q.pollStack(ctx, stack) })
-		}
+		group.Go(func() { work(ctx, stack) })
 	}
 	select {
 	case <-ctx.Done():
@@ -41,6 +40,9 @@ func (q *Queue) pollStacks(ctx context.Context, s *setup) {
 
 // pollStack polls one stack, at once and then at its interval, until ctx ends.
 func (q *Queue) pollStack(ctx context.Context, stack *Stack) {
+	if stack.Poll <= 0 {
+		return
+	}
 	tick := time.NewTicker(stack.Poll)
 	defer tick.Stop()
 	for {

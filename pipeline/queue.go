@@ -23,8 +23,9 @@ type Queue struct {
 	now       func() time.Time
 	observers []Observer
 
-	intake *intake
-	wake   chan struct{}
+	intake  *intake
+	monitor *monitor
+	wake    chan struct{}
 
 	mu      sync.Mutex
 	running map[string]*running // by run id
@@ -42,7 +43,7 @@ type running struct {
 func NewQueue(store *state.Store, runner *Runner, stacks []*Stack, workers int, log *slog.Logger, observers ...Observer) *Queue {
 	q := &Queue{
 		store: store, runner: runner, log: log, now: runner.now, observers: observers,
-		intake: newIntake(), wake: make(chan struct{}, 1), running: make(map[string]*running),
+		intake: newIntake(), monitor: newMonitor(), wake: make(chan struct{}, 1), running: make(map[string]*running),
 	}
 	q.setup.Store(newSetup(stacks, workers))
 	return q

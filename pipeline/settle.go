@@ -100,12 +100,20 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 		if err := x.settleStack(tx, known, end, at); err != nil {
 			return err
 		}
-		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID))
+		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID), tellOf(tx, run, at))
 	})
 	if err != nil {
 		return fmt.Errorf("store how the run ended: %w", err)
 	}
 	return r.releaseImages(x)
+}
+
+// tellOf has sinks told how a run ended. What changed nothing is no news.
+func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
+	if run.Status == state.RunUnchanged {
+		return nil
+	}
+	return tx.AddNotice(run, at)
 }
 
 // storeAgain is the time between two tries to store the end of a run.

@@ -24,6 +24,7 @@ func deploy(ctx context.Context, x *Execution) error {
 	if err := x.keepImages(ctx); err != nil {
 		return err
 	}
+	x.witness(ctx, x.world())
 	return x.Step(ctx, "apply", func(ctx context.Context) (string, error) {
 		o := x.applyOptions(func(context.Context, string) error { return x.beginChange() })
 		if err := x.Stack.Target.Apply(ctx, x.Project, o); err != nil {

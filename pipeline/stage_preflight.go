@@ -30,7 +30,7 @@ func preflight(ctx context.Context, x *Execution) error {
 	defer aside.Wait()
 	looking, done := context.WithCancel(ctx)
 	defer done()
-	specs := x.preflightChecks()
+	specs, alone := apart(x.preflightChecks())
 	checks, live := make(chan []answer, 1), make(chan standing, 1)
 	aside.Go(func() { checks <- x.ask(looking, specs, x.world()) })
 	aside.Go(func() { live <- x.lookAtLive(looking) })
@@ -45,9 +45,6 @@ func preflight(ctx context.Context, x *Execution) error {
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
 	if x.File.Backup != nil {
 		note("backup", x.Step(ctx, "backup", x.checkBackup))
-	}
-	if x.again == nil && x.File.EnvExample != "" {
-		note("example", x.Step(ctx, "example", x.checkExample))
 	}
 	if x.again != nil {
 		note("images", x.Step(ctx, "images", x.checkKeptImages))
@@ -64,11 +61,20 @@ func preflight(ctx context.Context, x *Execution) error {
 		return context.Cause(ctx)
 	}
 	if len(failed) > 0 {
-		return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(failed, ", ")),
-			"each failed step says what to do; then push again")
+		x.leaveOut(alone)
+		return x.preflightFailed(failed)
 	}
-	x.noteLive(<-live)
+	outage := <-live
+	if failed := x.askAlone(ctx, alone); len(failed) > 0 {
+		return x.preflightFailed(failed)
+	}
+	x.noteLive(outage)
 	return ctx.Err()
+}
+
+func (x *Execution) preflightFailed(names []string) error {
+	return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(names, ", ")),
+		"each failed step says what to do; then push again")
 }
 
 // preflightChecks are the built-in checks and the stack's own. A release that
@@ -77,12 +83,24 @@ func (x *Execution) preflightChecks() []check.Spec {
 	if x.again != nil {
 		return []check.Spec{check.Default("engine")}
 	}
-	return check.WithDefaults(x.File.Preflight, "env", "placeholders", "engine")
+	always := []string{"env", "placeholders", "engine"}
+	if x.example() != "" {
+		always = append(always, "example")
+	}
+	return check.WithDefaults(x.File.Preflight, always...)
 }
 
 // resolve makes the project of the release and pins its images, pulling what
 // is missing while the old containers still run.
 func (x *Execution) resolve(ctx context.Context, pull string) error {
+	if err := x.resolveFiles(ctx); err != nil {
+		return err
+	}
+	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
+}
+
+// resolveFiles makes the project of the compose files and the env.
+func (x *Execution) resolveFiles(ctx context.Context) error {
 	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		p, err := project.Load(ctx, x.source())
 		if err != nil {
@@ -102,7 +120,7 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 	for _, warning := range x.Project.Warnings {
 		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, 0)
 	}
-	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
+	return nil
 }
 
 func (x *Execution) pinImages(ctx context.Context, pull string) (string, error) {

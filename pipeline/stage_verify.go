@@ -34,11 +34,13 @@ func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check
 			result.Status = state.StepWarned
 			result.Hint = "it failed before the push too: look outside of it"
 		}
+		result = check.Diagnose(ctx, spec, w, result)
 		x.record(spec.TitleIn(w.Env), result, x.since(started))
 		if result.Status == state.StepFailed {
 			failing = append(failing, spec.Key())
 		}
 	}
+	x.witness(ctx, w)
 	return failing
 }
 

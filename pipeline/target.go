@@ -21,6 +21,8 @@ type Target interface {
 	KeepImages(ctx context.Context, stack string, ids []string) error
 	// Mounted returns the paths of the Engine's host that any container mounts.
 	Mounted(ctx context.Context) ([]string, error)
+	// Published returns the ports of the Engine's host that any container holds.
+	Published(ctx context.Context) ([]project.Published, error)
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	// Plan says what Apply would do to each service.
 	Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error)
@@ -29,8 +31,14 @@ type Target interface {
 	// Apply makes the target run p, recreating only what differs, and waits
 	// until it is up. It calls o.Changing before the first change.
 	Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error
+	// StopContainer and StartContainer make room for a moment, and end that.
+	// A container that is gone is no error.
+	StopContainer(ctx context.Context, id string) error
+	StartContainer(ctx context.Context, id string) error
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+	// ReadFile reads a file of a service's container, which need not run.
+	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
 
 // An Observer is told of each change of a run's status, after it is on disk.

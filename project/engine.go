@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"time"
 )
 
@@ -45,4 +46,12 @@ type ApplyOptions struct {
 type ExecResult struct {
 	ExitCode int
 	Output   string // stdout and stderr as they came, cut off at 64 KiB
+}
+
+// A ContainerFile is a regular file of a container, with what is known of it.
+type ContainerFile struct {
+	Content  []byte
+	Mode     fs.FileMode // its permissions
+	UID, GID int
+	Modified time.Time
 }

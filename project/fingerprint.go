@@ -37,7 +37,11 @@ func (p *Project) envPart() []byte {
 	}
 	var lines []string
 	for name, value := range p.Env.Mapping() {
-		lines = append(lines, fmt.Sprintf("%q=%q", name, value))
+		line := fmt.Sprintf("%q=%q", name, value)
+		if v, _ := p.Env.Lookup(name); v.Secret { // one that is secret no more is news for the checks
+			line += " secret"
+		}
+		lines = append(lines, line)
 	}
 	return joinSorted(lines)
 }

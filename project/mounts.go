@@ -199,6 +199,9 @@ func (l *load) dataPath(p string) string {
 	return filepath.Join(l.src.Roots.Data, outsideFolder, p)
 }
 
+// Local is a path of the tree as it is from the stack's folder: ./x or ../x.
+func (p *Project) Local(treePath string) string { return shown(p.dir, treePath) }
+
 // shown is a path as people write it in the stack's own files.
 func (l *load) shown(p string) string { return shown(l.src.Dir, p) }
 

@@ -109,6 +109,8 @@ type Image struct {
 	ID     string // sha256:…, of the local image
 	Digest string // name@sha256:… where the image came from a registry
 	Pulled bool   // it was pulled just now
+	// Platform is what the image is made for, as linux/arm64/v8; empty: not known.
+	Platform string
 }
 
 // A Container is a container of a project as the Engine shows it.
@@ -125,6 +127,8 @@ type Container struct {
 	Restarts int
 	Created  time.Time
 	Labels   map[string]string
+
+	Addresses []string // IP addresses on the networks of its Engine, sorted; none where it does not run
 }
 
 // LivesOn reports whether the container does what its state can do: it runs

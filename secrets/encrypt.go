@@ -104,14 +104,18 @@ func ageGroup(recipients []string) (sops.KeyGroup, error) {
 	return group, nil
 }
 
-// encryptTree encrypts the tree with a new data key and adds its integrity code.
+// encryptTree encrypts the tree with a new data key.
 func encryptTree(tree sops.Tree, store sops.Store) ([]byte, error) {
 	local := []keyservice.KeyServiceClient{keyservice.NewLocalClient()}
 	key, errs := tree.GenerateDataKeyWithKeyServices(local)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("encrypt a data key: %w", errs[0])
 	}
-	cipher := aes.NewCipher()
+	return closeTree(tree, store, key, aes.NewCipher())
+}
+
+// closeTree encrypts the tree with a data key and adds its integrity code.
+func closeTree(tree sops.Tree, store sops.Store, key []byte, cipher sops.Cipher) ([]byte, error) {
 	mac, err := tree.Encrypt(key, cipher)
 	if err != nil {
 		return nil, errors.New("SOPS could not encrypt the env file")

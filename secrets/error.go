@@ -9,6 +9,7 @@ type Error struct {
 	Line    int // from 1; 0 where the whole file is meant
 	Problem string
 	Hint    string // what to do next; may be empty
+	NoKey   bool   // all that is wrong is that no key at hand decrypts it
 }
 
 func (e *Error) Error() string {

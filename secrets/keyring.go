@@ -34,15 +34,15 @@ func (k Keyring) Open(ctx context.Context, path string, data []byte) (*Env, erro
 	if f == plainFormat {
 		return readEnv(path, data, false, nil)
 	}
-	plain, err := k.decrypt(ctx, path, f, data)
+	file, err := k.decrypt(ctx, path, f, data)
 	if err != nil {
 		return nil, err
 	}
 	secret := encryptedNames(data)
 	if f == binaryFormat {
-		secret = everyName(plain)
+		secret = everyName(file.plain)
 	}
-	return readEnv(path, plain, true, secret)
+	return readEnv(path, file.plain, true, secret)
 }
 
 // everyName returns what may be a name of a variable in a decrypted file.
@@ -58,21 +58,21 @@ func everyName(plain []byte) map[string]bool {
 // decrypt decrypts in memory. A byte order mark may have been there when the
 // file was encrypted, and is then a part of the first name, or an editor put
 // it there: both are tried.
-func (k Keyring) decrypt(ctx context.Context, path string, f format, data []byte) ([]byte, error) {
+func (k Keyring) decrypt(ctx context.Context, path string, f format, data []byte) (*opened, error) {
 	data = normalize(data)
-	plain, err := k.attempt(ctx, path, f, data)
+	file, err := k.attempt(ctx, path, f, data)
 	if err != nil && ctx.Err() == nil && bytes.HasPrefix(data, []byte(bom)) {
 		return k.attempt(ctx, path, f, data[len(bom):])
 	}
-	return plain, err
+	return file, err
 }
 
 // attempt runs SOPS aside, because it takes no context to its key services,
 // which may be far away, and because it is given what others wrote.
-func (k Keyring) attempt(ctx context.Context, path string, f format, data []byte) ([]byte, error) {
+func (k Keyring) attempt(ctx context.Context, path string, f format, data []byte) (*opened, error) {
 	type result struct {
-		plain []byte
-		err   error
+		file *opened
+		err  error
 	}
 	done := make(chan result, 1)
 	service := &keyService{ctx: ctx, files: k.read()}
@@ -84,11 +84,11 @@ func (k Keyring) attempt(ctx context.Context, path string, f format, data []byte
 			}
 			done <- r
 		}()
-		r.plain, r.err = decryptTree(path, f, data, service)
+		r.file, r.err = decryptTree(path, f, data, service)
 	}()
 	select {
 	case r := <-done:
-		return r.plain, r.err
+		return r.file, r.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("decrypt %s: %w", path, ctx.Err())
 	}

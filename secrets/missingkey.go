@@ -30,7 +30,7 @@ func missingKey(path string, metadata *sops.Metadata, service *keyService) *Erro
 	if own := service.recipients(); len(own) > 0 {
 		hint = fmt.Sprintf("where the file can be decrypted, run `sops rotate -i --add-age %s` on it, or %s", own[0], hint)
 	}
-	return &Error{Path: path, Problem: problem, Hint: hint}
+	return &Error{Path: path, Problem: problem, Hint: hint, NoKey: true}
 }
 
 // listed joins what came with the file, and bounds it.
@@ -117,4 +117,18 @@ func environment() string {
 		places = append(places, filepath.Join(dir, sopsage.SopsAgeKeyUserConfigPath))
 	}
 	return "and where SOPS looks by itself (" + strings.Join(places, ", ") + ")"
+}
+
+// RecipientsOf returns the public keys of age that belong to the identities in
+// a key file, in its order.
+func RecipientsOf(file string) ([]string, error) {
+	identities, err := readIdentities(file)
+	if err != nil {
+		return nil, err
+	}
+	s := keyService{files: []keyFile{{identities: identities}}}
+	if own := s.recipients(); len(own) > 0 {
+		return own, nil
+	}
+	return nil, errors.New("no age identity in it")
 }

@@ -113,8 +113,18 @@ func loadTree(path string, f format, data []byte) (sops.Tree, sops.Store, error)
 	return tree, store, nil
 }
 
+// An opened file is a decrypted one, with what is needed to encrypt it again
+// such that values that stay the same keep their ciphertext.
+type opened struct {
+	plain  []byte
+	tree   sops.Tree
+	store  sops.Store
+	key    []byte
+	cipher sops.Cipher // it remembers the nonces that it has met
+}
+
 // decryptTree decrypts the whole file and verifies its integrity code.
-func decryptTree(path string, f format, data []byte, service *keyService) ([]byte, error) {
+func decryptTree(path string, f format, data []byte, service *keyService) (*opened, error) {
 	tree, store, err := loadTree(path, f, data)
 	if err != nil {
 		return nil, err
@@ -137,7 +147,7 @@ func decryptTree(path string, f format, data []byte, service *keyService) ([]byt
 		return nil, &Error{Path: path, Problem: "SOPS encrypted something else than an env file in it",
 			Hint: "encrypt it again with `sops encrypt --input-type dotenv --output-type dotenv`"}
 	}
-	return plain, nil
+	return &opened{plain, tree, store, key, cipher}, nil
 }
 
 // handEdited is the error for a file that does not agree with its integrity code.

@@ -98,3 +98,13 @@ func syncFolder(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// NewVault makes a Vault for this process alone: what it seals nobody opens
+// afterwards.
+func NewVault() (*Vault, error) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	return newVault(identity)
+}

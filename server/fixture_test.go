@@ -229,6 +229,12 @@ type fakeStacks []string
 func (s fakeStacks) Names() []string                       { return s }
 func (s fakeStacks) Health(context.Context, string) string { return "healthy" }
 func (s fakeStacks) Environment(string) string             { return "production" }
+func (s fakeStacks) Readings(stack string) []state.Reading {
+	return []state.Reading{{
+		Check: "disk of " + stack, Status: state.StepFailed, Message: "1GiB free", Hint: "make room", Since: time.Unix(1700000000, 0).UTC(),
+		At: time.Unix(1700000100, 0).UTC(), Took: 3 * time.Millisecond, Measured: &state.Measure{Name: "free_bytes", Value: 1 << 30},
+	}}
+}
 
 // A fakeControl notes what it was asked for, keeps locks and runs in the
 // store, and fails with err where that is set.

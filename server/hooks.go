@@ -52,6 +52,9 @@ func (s *Server) takeDelivery(c *call) error {
 		return unavailable(c, "the delivery cannot be checked now", "it can be sent again in a moment")
 	}
 	events, err := s.readDelivery(c, hook, secrets)
+	if errors.Is(err, webhook.ErrUnsignedPing) {
+		return c.JSON(http.StatusOK, ignored{webhook.ErrUnsignedPing.Error()})
+	}
 	if err != nil {
 		s.Log.Debug("a delivery was refused", "repository", repository, "remote", c.RealIP(), "error", err)
 		return err
@@ -104,7 +107,7 @@ func asRefusal(err, otherwise error) error {
 	if err == nil {
 		return nil
 	}
-	for _, known := range []error{webhook.ErrUnsigned, webhook.ErrBadSignature, webhook.ErrMediaType, webhook.ErrMalformed} {
+	for _, known := range []error{webhook.ErrUnsigned, webhook.ErrBadSignature, webhook.ErrMediaType, webhook.ErrMalformed, webhook.ErrUnsignedPing} {
 		if errors.Is(err, known) {
 			return err
 		}

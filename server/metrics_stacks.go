@@ -11,6 +11,11 @@ var (
 	stackLiveSince   = prometheus.NewDesc("deployer_stack_live_since_seconds", "When the live release became live, in seconds since 1970.", []string{"stack"}, nil)
 	stackQuarantined = prometheus.NewDesc("deployer_stack_quarantined_releases", "Releases in quarantine.", []string{"stack"}, nil)
 	stackLocked      = prometheus.NewDesc("deployer_stack_locked", "1 where the stack is locked.", []string{"stack"}, nil)
+	checkFailing     = prometheus.NewDesc("deployer_check_failing", "1 where a check of the monitor fails.", []string{"stack", "check"}, nil)
+	checkWarning     = prometheus.NewDesc("deployer_check_warning", "1 where a check of the monitor warns.", []string{"stack", "check"}, nil)
+	checkAt          = prometheus.NewDesc("deployer_check_last_run_timestamp_seconds", "When a check of the monitor last looked, in seconds since 1970.", []string{"stack", "check"}, nil)
+	checkTook        = prometheus.NewDesc("deployer_check_duration_seconds", "How long a check of the monitor took when it last looked.", []string{"stack", "check"}, nil)
+	checkMeasure     = prometheus.NewDesc("deployer_check_measure", "A number that a check of the monitor has read, such as certificate_days_left or volume_used_bytes.", []string{"stack", "check", "measure"}, nil)
 	stackPinned      = prometheus.NewDesc("deployer_stack_pinned", "1 where a person pinned the stack to a release.", []string{"stack"}, nil)
 )
 
@@ -18,7 +23,7 @@ var (
 type stackCollector struct{ server *Server }
 
 func (sc *stackCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stackLive, stackLiveSince, stackQuarantined, stackLocked, stackPinned} {
+	for _, d := range []*prometheus.Desc{stackLive, stackLiveSince, stackQuarantined, stackLocked, stackPinned, checkFailing, checkWarning, checkAt, checkTook, checkMeasure} {
 		ch <- d
 	}
 }
@@ -31,6 +36,7 @@ func (sc *stackCollector) Collect(ch chan<- prometheus.Metric) {
 				return err
 			}
 			collectStack(ch, kept)
+			collectReadings(ch, name, sc.server.Stacks.Readings(name))
 		}
 		return nil
 	})
@@ -50,6 +56,26 @@ func collectStack(ch chan<- prometheus.Metric, kept *state.Stack) {
 	gauge(stackQuarantined, float64(len(kept.Quarantined)), kept.Name)
 	gauge(stackLocked, oneIf(kept.Lock != nil), kept.Name)
 	gauge(stackPinned, oneIf(kept.Pin != nil), kept.Name)
+}
+
+func collectReadings(ch chan<- prometheus.Metric, stack string, readings []state.Reading) {
+	told := make(map[string]bool, len(readings))
+	for _, r := range readings {
+		if told[r.Check] {
+			continue // the scrape would be refused as a whole
+		}
+		told[r.Check] = true
+		gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{stack, r.Check}, labels...)...)
+		}
+		gauge(checkFailing, oneIf(r.Status == state.StepFailed))
+		gauge(checkWarning, oneIf(r.Status == state.StepWarned))
+		gauge(checkAt, float64(r.At.UnixMilli())/1e3)
+		gauge(checkTook, r.Took.Seconds())
+		if m := r.Measured; m != nil {
+			gauge(checkMeasure, m.Value, m.Name)
+		}
+	}
 }
 
 func oneIf(yes bool) float64 {

@@ -46,6 +46,11 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		`deployer_stack_live_info{commit="` + commitA + `",release="f1",stack="registry"} 1`,
 		`deployer_http_request_duration_seconds_count{code="202",method="POST",route="/hooks/:repository"} 1`,
 		`deployer_http_request_duration_seconds_count{code="404",method="any",route="other"} 1`,
+		`deployer_check_failing{check="disk of registry",stack="registry"} 1`,
+		`deployer_check_warning{check="disk of website",stack="website"} 0`,
+		`deployer_check_measure{check="disk of website",measure="free_bytes",stack="website"} 1.073741824e+09`,
+		`deployer_check_duration_seconds{check="disk of registry",stack="registry"} 0.003`,
+		`deployer_check_last_run_timestamp_seconds{check="disk of registry",stack="registry"} 1.7000001e+09`,
 		`version="1.2.3"`,
 		`go_goroutines`,
 	} {

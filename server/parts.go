@@ -47,4 +47,6 @@ type Stacks interface {
 	// Environment is the one that the stack is deployed with by itself; empty
 	// for the top level of its pipeline.yaml.
 	Environment(stack string) string
+	// Readings are what the monitor of the stack last read.
+	Readings(stack string) []state.Reading
 }

@@ -14,7 +14,7 @@ var (
 		state.RunQueued, state.RunWaiting, state.RunRunning, state.RunSucceeded, state.RunFailed, state.RunRolledBack,
 		state.RunRollbackFailed, state.RunSuperseded, state.RunCanceled, state.RunUnchanged,
 	}
-	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback, state.KindBackup, state.KindRestore}
+	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback, state.KindBackup, state.KindRestore, state.KindMonitor}
 )
 
 type runList struct {

@@ -23,6 +23,7 @@ type stackView struct {
 	Lock        *state.Lock        `json:"lock"`
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
+	Readings    []readingView      `json:"readings"`
 }
 
 // An operation is what a stack is busy with.
@@ -108,6 +109,7 @@ func (s *Server) viewStacks(ctx context.Context, names []string) ([]*stackView, 
 	for _, v := range views {
 		v.Environment = s.Stacks.Environment(v.Name)
 		v.Health = s.Stacks.Health(ctx, v.Name)
+		v.Readings = viewReadings(s.Stacks.Readings(v.Name))
 	}
 	return views, nil
 }

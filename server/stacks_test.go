@@ -15,7 +15,9 @@ func TestStackThatWasNeverDeployed(t *testing.T) {
 	f := newFixture(t)
 	a := f.call(RoleViewer, http.MethodGet, "/api/v1/stacks/website", "").expect(t, http.StatusOK)
 	want := `{"name":"website","environment":"production","live":null,"last_good":null,"head":null,"sync":"never_deployed",` +
-		`"health":"healthy","operation":"idle","waiting":null,"lock":null,"pin":null,"quarantined":[]}` + "\n"
+		`"health":"healthy","operation":"idle","waiting":null,"lock":null,"pin":null,"quarantined":[],` +
+		`"readings":[{"check":"disk of website","status":"failed","message":"1GiB free","hint":"make room","since":"2023-11-14T22:13:20Z",` +
+		`"at":"2023-11-14T22:15:00Z","duration_ms":3,"measure":{"name":"free_bytes","value":1073741824}}]}` + "\n"
 	if diff := cmp.Diff(want, a.body); diff != "" {
 		t.Error(diff)
 	}

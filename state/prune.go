@@ -17,6 +17,9 @@ type Retention struct {
 // not wait long behind it.
 const pruneBatch = 200
 
+// noticesAge is how old news may be that nobody could be told.
+const noticesAge = 7 * 24 * time.Hour
+
 // Prune forgets what is beyond the retention and returns how many runs went.
 func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (removed int, err error) {
 	oldest := now.Add(-keep.Age)
@@ -43,6 +46,9 @@ func (s *Store) Prune(ctx context.Context, keep Retention, now time.Time) (remov
 	}
 	if ctx.Err() != nil {
 		return removed, ctx.Err()
+	}
+	if err := s.Update(func(t *Tx) error { return t.TrimNotices(now.Add(-noticesAge)) }); err != nil {
+		return removed, err
 	}
 	return removed, s.pruneByAge(ctx, oldest)
 }

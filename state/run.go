@@ -11,6 +11,7 @@ type RunKind string
 const (
 	KindDeploy   RunKind = "deploy"
 	KindRollback RunKind = "rollback"
+	KindMonitor  RunKind = "monitor" // what its checks say has changed
 	KindBackup   RunKind = "backup"
 	KindRestore  RunKind = "restore"
 )

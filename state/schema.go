@@ -23,8 +23,11 @@ var (
 	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
 	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
+	bucketNotices    = []byte("notices")        // sequence → Notice
+	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told
 	bucketBackups    = []byte("backups")        // backup id → Backup
 	bucketHolds      = []byte("holds")          // stack → Hold
+	bucketIssuances  = []byte("issuances")      // time 0x00 kind 0x00 names 0x00 nth → Issuance
 
 	keySchema = []byte("schema")
 )
@@ -32,7 +35,7 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketBackups, bucketHolds}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 
@@ -49,12 +52,20 @@ const appended = 0.9
 
 // makeSchema makes the buckets of an empty database.
 func makeSchema(tx *bolt.Tx) error {
+	if err := makeBuckets(tx); err != nil {
+		return err
+	}
+	return putVersion(tx, schemaVersion)
+}
+
+// makeBuckets makes those that are missing.
+func makeBuckets(tx *bolt.Tx) error {
 	for _, name := range slices.Concat(kept, derived) {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	return putVersion(tx, schemaVersion)
+	return nil
 }
 
 func putVersion(tx *bolt.Tx, version uint64) error {

@@ -12,16 +12,49 @@ type Stack struct {
 	Lock        *Lock        `json:"lock,omitempty"`
 	Pin         *Pin         `json:"pin,omitempty"`
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
-	Reads       []string     `json:"reads,omitempty"`  // files that the last resolve read
-	Paths       []string     `json:"paths,omitempty"`  // patterns of pipeline.yaml that name more of them
-	Judged      *Judgement   `json:"judged,omitempty"` // of the last commit of the branch that a run ended on
+	Reads       []string     `json:"reads,omitempty"`    // files that the last resolve read
+	Paths       []string     `json:"paths,omitempty"`    // patterns of pipeline.yaml that name more of them
+	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
+	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
 	Schedule    *Schedule    `json:"schedule,omitempty"`
+	Stopped     *Stopped     `json:"stopped,omitempty"`
+}
+
+// A Reading is what a check of the monitor last said of the live release.
+type Reading struct {
+	Key     string     `json:"key"` // what the check tests
+	Check   string     `json:"check"`
+	Status  StepStatus `json:"status"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"`
+	Since   time.Time  `json:"since"` // when it began to say so
+
+	// Of the last look; they are not stored.
+	At       time.Time     `json:"-"`
+	Took     time.Duration `json:"-"`
+	Measured *Measure      `json:"-"`
+}
+
+// A Measure is a number that a check has read, such as the days that a
+// certificate is left.
+type Measure struct {
+	Name  string // of a metric: certificate_days_left, volume_used_bytes
+	Value float64
 }
 
 // A Schedule is when the live release wants backups.
 type Schedule struct {
 	Spec string    `json:"spec"` // as pipeline.yaml has it
 	Last time.Time `json:"last"` // when the newest one became due, or the schedule came into force
+}
+
+// Stopped is a container that deployer has stopped for a moment, and that it
+// starts again.
+type Stopped struct {
+	Container string    `json:"container"` // its id
+	Name      string    `json:"name"`
+	Run       string    `json:"run"`
+	At        time.Time `json:"at"`
 }
 
 // A Judgement is how the newest run for the branch ended.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"encoding/base64"
 	"encoding/csv"
 	"os"
 	"path/filepath"
@@ -31,10 +32,18 @@ func samples(t testing.TB) []sample {
 	}
 	var out []sample
 	for _, row := range rows[1:] {
-		_, event, _ := strings.Cut(row[5], "-Event: ")
+		_, event, found := strings.Cut(row[5], "-Event: ")
+		if !found {
+			_, event, _ = strings.Cut(row[5], "X-Event-Key: ")
+		}
 		event, _, _ = strings.Cut(event, ";")
-		if _, known := Lookup(row[0]); known {
-			out = append(out, sample{provider: row[0], event: event, file: row[2]})
+		event, _, _ = strings.Cut(event, " (")
+		name := row[0]
+		if name == "bitbucket-cloud" {
+			name = "bitbucket"
+		}
+		if _, known := Lookup(name); known {
+			out = append(out, sample{provider: name, event: event, file: row[2]})
 		}
 	}
 	return out
@@ -45,24 +54,48 @@ func (s sample) request(t testing.TB) Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return request(string(body), "X-GitHub-Event", s.event, "X-Gitea-Event", s.event)
+	r := request(string(body))
+	for _, header := range []string{"X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event", "X-Gitlab-Event", "X-Event-Key"} {
+		r.Header.Set(header, s.event)
+	}
+	if scheme, signed := schemes[s.provider]; signed {
+		r.Header.Set(scheme.header, scheme.prefix+sign(rightKey, string(body)))
+	}
+	r.Header.Set("X-Gitlab-Token", string(rightKey))
+	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("deployer:"+string(rightKey))))
+	return r
+}
+
+// kind is what the sample's name says that it announces.
+func (s sample) kind() state.EventKind {
+	name := filepath.Base(s.file)
+	switch {
+	case strings.Contains(name, "update_edited"), strings.Contains(name, "mark_ready"):
+		return state.EventIgnored
+	case strings.Contains(name, "push"), strings.HasPrefix(name, "refs_changed"), s.provider == "gitlab" && strings.HasPrefix(name, "tag"):
+		return state.EventPush
+	case strings.Contains(name, "pull"), strings.HasPrefix(name, "merge_request"), strings.HasPrefix(name, "pr_"):
+		return state.EventPullRequest
+	}
+	return state.EventIgnored
 }
 
 func TestRealPayloads(t *testing.T) {
 	for _, s := range samples(t) {
 		t.Run(s.file, func(t *testing.T) {
-			p, scheme := provider(t, s.provider), schemes[s.provider]
-			r := s.request(t)
-			r.Header.Set(scheme.header, scheme.prefix+sign(rightKey, string(r.Body)))
+			p, r := provider(t, s.provider), s.request(t)
 			if err := p.Verify(r, [][]byte{otherKey, rightKey}); err != nil {
 				t.Fatal(err)
 			}
 			e := parseOne(t, p, r)
-			switch s.event {
-			case "push":
+			if e.Kind != s.kind() {
+				t.Fatalf("got %+v, want %s", e, s.kind())
+			}
+			switch e.Kind {
+			case state.EventPush:
 				gone := strings.Contains(s.file, "delete")
 				tag := strings.Contains(s.file, "tag")
-				if e.Kind != state.EventPush || e.Deleted != gone || (e.After == "") != gone || strings.HasPrefix(e.Ref, "refs/tags/") != tag {
+				if e.Deleted != gone || (e.After == "") != gone || strings.HasPrefix(e.Ref, "refs/tags/") != tag {
 					t.Errorf("got %+v", e)
 				}
 				if e.Actor == "" {
@@ -71,12 +104,12 @@ func TestRealPayloads(t *testing.T) {
 				if e.Forced != strings.Contains(s.file, "forced") || (e.Forced && e.PathsComplete) {
 					t.Errorf("forced: %+v", e)
 				}
-			case "pull_request":
-				if e.Kind != state.EventPullRequest || e.Subject == "" || e.Author == "" {
+			case state.EventPullRequest:
+				if e.Subject == "" || e.Author == "" || e.Actor == "" {
 					t.Errorf("got %+v", e)
 				}
 			default:
-				if e.Kind != state.EventIgnored || !strings.HasPrefix(e.Ignored, s.event+": ") {
+				if !strings.Contains(e.Ignored, ": ") {
 					t.Errorf("got %+v", e)
 				}
 			}

@@ -47,14 +47,41 @@ func commitID(field, id string) (string, error) {
 	return strings.ToLower(id), nil
 }
 
-// deliveryID reads the header that identifies a delivery. It is a key in the
-// store, so it is refused rather than cut where it is too long.
+// abbreviatedID is commitID where a forge may send only the beginning of an
+// id. That names no commit for certain: it is left out, and the fetch finds it.
+func abbreviatedID(field, id string) (string, error) {
+	if len(id) >= 7 && len(id) < 40 {
+		if _, err := hex.DecodeString(id[:len(id)&^1]); err != nil {
+			return "", fmt.Errorf("%w: %s is not a commit id: %v", ErrMalformed, field, err)
+		}
+		return "", nil
+	}
+	return commitID(field, id)
+}
+
+// deliveryID reads the header that identifies a delivery.
 func deliveryID(h http.Header, name string) (string, error) {
 	id := h.Get(name)
-	if len(id) > maxDelivery || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("%w: %s is longer than %d bytes or not plain ASCII", ErrMalformed, name, maxDelivery)
+	return id, checkDeliveryID(name, id)
+}
+
+// firstID is deliveryID of the first header that is there.
+func firstID(h http.Header, names ...string) (string, error) {
+	for _, name := range names {
+		if id, err := deliveryID(h, name); id != "" || err != nil {
+			return id, err
+		}
 	}
-	return id, nil
+	return "", nil
+}
+
+// checkDeliveryID refuses an id that is too long rather than cutting it: it is
+// a key in the store.
+func checkDeliveryID(name, id string) error {
+	if len(id) > maxDelivery || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("%w: %s is longer than %d bytes or not plain ASCII", ErrMalformed, name, maxDelivery)
+	}
+	return nil
 }
 
 // line returns the first line of s cut to limit runes, without what does not

@@ -18,9 +18,54 @@ func FuzzGitHubVerify(f *testing.F)  { fuzzVerify(f, "github") }
 func FuzzGiteaVerify(f *testing.F)   { fuzzVerify(f, "gitea") }
 func FuzzGenericVerify(f *testing.F) { fuzzVerify(f, "generic") }
 
+// Those that share their scheme with one above have its code too.
+func FuzzGitLabVerify(f *testing.F) {
+	f.Add("secret", "v1,AAAA", "id", "1614265330", []byte(smallPush))
+	f.Add("", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v1a,x v1,", "msg", "99999999999999999999", []byte("{}"))
+	f.Fuzz(func(t *testing.T, token, signature, id, at string, body []byte) {
+		r := Request{Header: http.Header{}, Body: body, ReceivedAt: receivedAt}
+		for name, value := range map[string]string{"X-Gitlab-Token": token, "webhook-signature": signature, "webhook-id": id, "webhook-timestamp": at} {
+			r.Header.Set(name, value)
+		}
+		for _, secrets := range [][][]byte{nil, {{}}, {rightKey}, {[]byte("whsec_")}, {[]byte("whsec_AAAA"), rightKey}, {[]byte("whsec_%")}} {
+			if err := (gitlab{}).Verify(r, secrets); !errors.Is(err, ErrUnsigned) && !errors.Is(err, ErrBadSignature) {
+				t.Fatalf("Verify = %v", err)
+			}
+		}
+	})
+}
+
+func FuzzAzureVerify(f *testing.F) {
+	f.Add("Basic ZGVwbG95ZXI6eA==")
+	f.Add("Basic Og==")
+	f.Add("basic %%%")
+	f.Fuzz(func(t *testing.T, header string) {
+		r := request("{}", "Authorization", header)
+		for _, secrets := range [][][]byte{nil, {{}}, {rightKey}, {{}, rightKey}} {
+			if err := (azure{}).Verify(r, secrets); !errors.Is(err, ErrUnsigned) && !errors.Is(err, ErrBadSignature) {
+				t.Fatalf("Verify = %v", err)
+			}
+		}
+	})
+}
+
 func FuzzGitHubParse(f *testing.F)  { fuzzParse(f, "github", "X-GitHub-Event", "X-GitHub-Delivery") }
 func FuzzGiteaParse(f *testing.F)   { fuzzParse(f, "gitea", "X-Gitea-Event", "X-Gitea-Delivery") }
 func FuzzGenericParse(f *testing.F) { fuzzParse(f, "generic", "X-Event", "X-Delivery") }
+func FuzzGitLabParse(f *testing.F)  { fuzzParse(f, "gitlab", "X-Gitlab-Event", "Idempotency-Key") }
+func FuzzBitbucketParse(f *testing.F) {
+	f.Add("application/json", "repo:push", "1", []byte(`{"push":{"changes":[{"old":null,"new":{"type":"tag","name":"v1","target":{"hash":"1d1f6d3216f1"}}},{"old":null,"new":null}]}}`))
+	fuzzParse(f, "bitbucket", "X-Event-Key", "X-Request-UUID")
+}
+func FuzzBitbucketServerParse(f *testing.F) {
+	f.Add("application/json", "repo:refs_changed", "1", []byte(`{"changes":[{"ref":{"id":"refs/heads/m"},"fromHash":"`+zeros+`","toHash":"`+commitA+`","type":"ADD"}],"toCommit":null}`))
+	fuzzParse(f, "bitbucket-server", "X-Event-Key", "X-Request-Id")
+}
+func FuzzAzureParse(f *testing.F) {
+	f.Add("application/json", "", "", []byte(`{"id":"1","eventType":"git.push","resource":{"refUpdates":[{"name":"refs/heads/m","oldObjectId":"`+zeros+`","newObjectId":"`+commitA+`"}]}}`))
+	f.Add("application/json", "", "", []byte(`{"resource":{}}`))
+	fuzzParse(f, "azure-devops", "X-Event", "X-Delivery")
+}
 
 // fuzzVerify: whoever does not know the secret is not let in.
 func fuzzVerify(f *testing.F, name string) {
@@ -74,17 +119,15 @@ func fuzzParse(f *testing.F, name, eventHeader, deliveryHeader string) {
 }
 
 func addRealPayloads(f *testing.F) {
-	files, _ := filepath.Glob(filepath.Join(corpus, "git[he]*", "p*.json"))
+	files, _ := filepath.Glob(filepath.Join(corpus, "*", "*.json"))
 	for _, file := range files {
 		body, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)
 		}
-		event := "push"
-		if strings.HasPrefix(filepath.Base(file), "pull") {
-			event = "pull_request"
+		for _, event := range []string{"push", "pull_request", "Push Hook", "repo:push", "repo:refs_changed", "pr:opened", "pullrequest:created"} {
+			f.Add("application/json", event, "1", body)
 		}
-		f.Add("application/json", event, "1", body)
 	}
 }
 
@@ -97,7 +140,7 @@ func checkEvent(t *testing.T, e state.Event) {
 	}
 	switch e.Kind {
 	case state.EventPush:
-		if !strings.HasPrefix(e.Ref, "refs/") || e.Deleted != (e.After == "") || len(e.Paths) > maxPaths {
+		if !strings.HasPrefix(e.Ref, "refs/") || (e.Deleted && e.After != "") || len(e.Paths) > maxPaths {
 			t.Fatalf("push %+v", e)
 		}
 		for _, id := range []string{e.Before, e.After} {

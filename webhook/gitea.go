@@ -1,10 +1,6 @@
 package webhook
 
-import (
-	"fmt"
-
-	"deployer/state"
-)
+import "deployer/state"
 
 // gitea reads the deliveries of Gitea.
 type gitea struct{}
@@ -20,21 +16,7 @@ func (gitea) Verify(r Request, secrets [][]byte) error {
 }
 
 func (gitea) Parse(r Request) ([]state.Event, error) {
-	id, err := deliveryID(r.Header, "X-Gitea-Delivery")
-	if err != nil {
-		return nil, err
-	}
-	e := state.Event{Provider: "gitea", Delivery: id, ReceivedAt: r.ReceivedAt}
-	switch name := r.Header.Get("X-Gitea-Event"); name {
-	case "":
-		return nil, fmt.Errorf("%w: the X-Gitea-Event header is missing", ErrMalformed)
-	case "push":
-		return parseGiteaPush(r, e)
-	case "pull_request":
-		return parsePullRequest(r, e)
-	default:
-		return otherEvent(e, name), nil
-	}
+	return parseGiteaLike(r, "gitea", "X-Gitea-Event", "X-Gitea-Delivery")
 }
 
 // parseGiteaPush never calls the paths complete: Gitea does not say whether a

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"strings"
 )
 
@@ -32,6 +33,12 @@ func verifyHMAC(r Request, header, prefix string, signed []byte, secrets [][]byt
 		return fmt.Errorf("%w: %s was made with another secret or for another body", ErrBadSignature, header)
 	}
 	return nil
+}
+
+// basic returns the credentials of an Authorization header.
+func basic(header string) (login, password string, ok bool) {
+	r := http.Request{Header: http.Header{"Authorization": {header}}}
+	return r.BasicAuth()
 }
 
 // matchSecret asks about every secret, also after one has matched, so that

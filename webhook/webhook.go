@@ -20,6 +20,10 @@ var (
 	ErrBadSignature = errors.New("signature does not match")
 	ErrMediaType    = errors.New("unsupported content type")
 	ErrMalformed    = errors.New("malformed delivery")
+
+	// ErrUnsignedPing is a test that the forge cannot sign: nothing is done, and
+	// the answer says that the address is right.
+	ErrUnsignedPing = errors.New("ping: the address is right; this forge does not sign its pings, so the secret is not proven by it")
 )
 
 // A Request is a delivery as it came in. Whoever reads the body bounds it.
@@ -34,7 +38,7 @@ type Request struct {
 type Provider interface {
 	// Verify reports whether the delivery was signed with one of the secrets:
 	// nil, or an error that wraps ErrUnsigned or ErrBadSignature, or ErrMediaType
-	// or ErrMalformed where not even the signed text can be found. Every secret
+	// or ErrMalformed where not even the signed text can be found, or ErrUnsignedPing. Every secret
 	// is tried, in constant time; an empty one never matches.
 	Verify(r Request, secrets [][]byte) error
 	// Parse returns what a verified delivery announces, one event for each ref
@@ -44,9 +48,15 @@ type Provider interface {
 }
 
 var providers = map[string]Provider{
-	"generic": generic{},
-	"gitea":   gitea{},
-	"github":  github{},
+	"azure-devops":     azure{},
+	"bitbucket":        bitbucket{},
+	"bitbucket-server": bitbucketServer{},
+	"forgejo":          forgejo{},
+	"generic":          generic{},
+	"gitea":            gitea{},
+	"github":           github{},
+	"gitlab":           gitlab{},
+	"gogs":             gogs{},
 }
 
 // Lookup returns the provider of that name.

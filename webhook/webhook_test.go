@@ -5,11 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNamesAreSortedAndEachIsFound(t *testing.T) {
 	names := Names()
-	if want := []string{"generic", "gitea", "github"}; !slices.Equal(names, want) {
+	if want := []string{"azure-devops", "bitbucket", "bitbucket-server", "forgejo", "generic", "gitea", "github", "gitlab", "gogs"}; !slices.Equal(names, want) {
 		t.Fatalf("Names() = %v, want %v", names, want)
 	}
 	for _, name := range names {
@@ -22,11 +23,15 @@ func TestNamesAreSortedAndEachIsFound(t *testing.T) {
 	}
 }
 
-// schemes says how each provider carries the signature of a body.
+// schemes says how the providers that sign a body carry the signature.
 var schemes = map[string]struct{ header, prefix string }{
-	"generic": {"X-Signature-256", "sha256="},
-	"gitea":   {"X-Gitea-Signature", ""},
-	"github":  {"X-Hub-Signature-256", "sha256="},
+	"bitbucket":        {"X-Hub-Signature", "sha256="},
+	"bitbucket-server": {"X-Hub-Signature", "sha256="},
+	"forgejo":          {"X-Forgejo-Signature", ""},
+	"generic":          {"X-Signature-256", "sha256="},
+	"gitea":            {"X-Gitea-Signature", ""},
+	"github":           {"X-Hub-Signature-256", "sha256="},
+	"gogs":             {"X-Gogs-Signature", ""},
 }
 
 func TestVerify(t *testing.T) {
@@ -52,8 +57,7 @@ func TestVerify(t *testing.T) {
 		"too long":                      {signature: right + "00", secrets: [][]byte{rightKey}, want: ErrBadSignature},
 		"no header":                     {unsigned: true, secrets: [][]byte{rightKey}, want: ErrUnsigned},
 	}
-	for _, name := range Names() {
-		scheme := schemes[name]
+	for name, scheme := range schemes {
 		for what, tt := range tests {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				r := request(body)
@@ -83,11 +87,24 @@ func TestVerifyWantsTheSchemeInFrontOfTheSignature(t *testing.T) {
 	}
 }
 
-// The vector that GitHub publishes for testing an implementation.
-func TestVerifyAgreesWithGitHubsPublishedVector(t *testing.T) {
-	r := request("Hello, World!", "X-Hub-Signature-256",
-		"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")
-	if err := provider(t, "github").Verify(r, [][]byte{[]byte("It's a Secret to Everybody")}); err != nil {
-		t.Error(err)
+// The vectors that forges, and the scheme that one of them uses, publish for
+// testing an implementation.
+func TestVerifyAgreesWithPublishedVectors(t *testing.T) {
+	standard := request(`{"test": 2432232314}`, "webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp", "1614265330",
+		"webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+	standard.ReceivedAt = time.Unix(1614265330, 0)
+	for _, tt := range []struct {
+		provider, secret string
+		r                Request
+	}{
+		{"github", "It's a Secret to Everybody", request("Hello, World!", "X-Hub-Signature-256",
+			"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")},
+		{"bitbucket", "It's a Secret to Everybody", request("Hello World!", "X-Hub-Signature",
+			"sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9")},
+		{"gitlab", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", standard},
+	} {
+		if err := provider(t, tt.provider).Verify(tt.r, [][]byte{[]byte(tt.secret)}); err != nil {
+			t.Errorf("%s: %v", tt.provider, err)
+		}
 	}
 }

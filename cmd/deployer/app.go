@@ -14,6 +14,7 @@ import (
 
 	"deployer/config"
 	"deployer/gitsync"
+	"deployer/notify"
 	"deployer/pipeline"
 	"deployer/secrets"
 	"deployer/server"
@@ -23,13 +24,14 @@ import (
 
 // An app is a whole deployer, wired. close undoes in reverse what newApp made.
 type app struct {
-	started *config.Config // what cannot change while it runs, it has from here
-	log     *slog.Logger
-	memory  string // folder on tmpfs
-	store   *state.Store
-	queue   *pipeline.Queue
-	server  *server.Server
-	inForce atomic.Pointer[setup]
+	started  *config.Config // what cannot change while it runs, it has from here
+	log      *slog.Logger
+	memory   string // folder on tmpfs
+	store    *state.Store
+	queue    *pipeline.Queue
+	server   *server.Server
+	notifier *notify.Notifier
+	inForce  atomic.Pointer[setup]
 
 	// Made when they are first needed and kept for the life of the app, since a
 	// mirror's folder belongs to one Mirror. A setup that does not use one has
@@ -77,8 +79,9 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 		Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver, Now: time.Now, Log: a.log,
 		Version: version,
 	})
+	a.notifier = a.newNotifier()
 	metrics := &observers{}
-	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics)
+	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier)
 	a.server, err = server.New(server.Options{
 		Store: a.store, Intake: a.queue, Control: a.queue, Stacks: a.queue, Access: s.access,
 		URL: a.started.URL, TLS: serverTLS(a.started), TrustedProxies: a.started.TrustedProxies,

@@ -45,7 +45,11 @@ func usageError(format string, args ...any) error {
 }
 
 func run(ctx context.Context, args []string) int {
-	root := newRoot()
+	return execute(ctx, newRoot(), args)
+}
+
+// execute runs a command line on a command's own streams.
+func execute(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -81,7 +85,7 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "With a server (--server, --token; DEPLOYER_URL, DEPLOYER_TOKEN):"},
 	)
 	root.AddCommand(
-		newServe(), newToken(), newDemo(), newVersion(),
+		newServe(), newInit(), newSecrets(), newCheck(), newDoctor(), newToken(), newDemo(), newVersion(),
 		newStatus(), newDeploy(), newRollback(), newPlan(), newRuns(), newLogs(), newApprove(), newReject(), newCancel(), newRetry(),
 		newLock(), newUnlock(), newUnpin(),
 		newBackup(), newBackups(), newRestore(),

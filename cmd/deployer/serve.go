@@ -60,6 +60,8 @@ func (a *app) serve(ctx context.Context, path string, hangups <-chan os.Signal) 
 	defer stopMetrics()
 
 	ctx, stop := context.WithCancel(ctx)
+	notices := a.serveNotices(ctx)
+	defer func() { <-notices }()
 	defer stop()
 	failed := make(chan error, 2)
 	go func() { failed <- a.queue.Serve(ctx, stopGrace) }()

@@ -27,6 +27,9 @@ type setup struct {
 // setUp makes the setup of a configuration, with the mirrors and targets that
 // it needs and the app has not made yet. Nothing of it is in force then.
 func (a *app) setUp(c *config.Config) (*setup, error) {
+	if err := checkSinks(c); err != nil {
+		return nil, err
+	}
 	s := &setup{config: c, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
 	for name, r := range c.Repositories {
 		if a.mirrors[name] == nil {
@@ -141,6 +144,9 @@ func secretsOf(c *config.Config) []config.Secret {
 		if r.Webhook != nil {
 			all = append(all, r.Webhook.Secrets()...)
 		}
+	}
+	for _, n := range c.Notify {
+		all = append(all, n.URL)
 	}
 	for _, r := range c.Registries {
 		all = append(all, r.Password)

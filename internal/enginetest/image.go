@@ -8,9 +8,11 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -32,10 +34,29 @@ func Image(t testing.TB, c *client.Client, changes ...string) string {
 	if err != nil {
 		t.Fatalf("build testapp: %v", err)
 	}
-	name := Prefix + "image/app:" + random()
-	changes = append([]string{`ENTRYPOINT ["/testapp"]`, "LABEL deployer.test=" + name}, changes...)
-	resp, err := c.ImageImport(t.Context(), image.ImportSource{Source: archive(program), SourceName: "-"}, name,
-		image.ImportOptions{Changes: changes})
+	return load(t, c, "app", archive(map[string][]byte{"testapp": program}), append([]string{`ENTRYPOINT ["/testapp"]`}, changes...))
+}
+
+// ToolImage imports an image of a real program, which scripts/tool builds, and
+// of files by their paths in it, and returns its name. The program is in the
+// PATH and is removed with the image when the test is over.
+func ToolImage(t testing.TB, c *client.Client, tool string, files map[string][]byte, changes ...string) string {
+	t.Helper()
+	program, err := os.ReadFile(Tool(t, tool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{"usr/local/bin/" + tool: program}
+	maps.Copy(all, files)
+	return load(t, c, tool, archive(all), append([]string{"ENV PATH=/usr/local/bin"}, changes...))
+}
+
+// load imports an archive as an image of its own until the test is over.
+func load(t testing.TB, c *client.Client, kind string, content io.Reader, changes []string) string {
+	t.Helper()
+	name := Prefix + "image/" + kind + ":" + random()
+	resp, err := c.ImageImport(t.Context(), image.ImportSource{Source: content, SourceName: "-"}, name,
+		image.ImportOptions{Changes: append([]string{"LABEL deployer.test=" + name}, changes...)})
 	if err != nil {
 		t.Fatalf("import %s: %v", name, err)
 	}
@@ -64,13 +85,15 @@ func ID(t testing.TB, c *client.Client, name string) string {
 	return inspected.ID
 }
 
-func archive(program []byte) io.Reader {
+func archive(files map[string][]byte) io.Reader {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
 	// Writing to a buffer cannot fail; Close says so where the header was wrong.
 	_ = w.WriteHeader(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777})
-	_ = w.WriteHeader(&tar.Header{Name: "testapp", Mode: 0o755, Size: int64(len(program))})
-	_, _ = w.Write(program)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(files[name]))})
+		_, _ = w.Write(files[name])
+	}
 	if err := w.Close(); err != nil {
 		panic(err)
 	}

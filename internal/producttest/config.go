@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Configure writes deployer.yaml; extra goes under the stack.
+// Configure writes deployer.yaml; extra goes under the stack, Top at
+// the top level.
 func (p *Product) Configure(provider, extra string) {
 	p.T.Helper()
 	var tokens strings.Builder
@@ -32,5 +33,5 @@ repositories:
 stacks:
   %[6]s:
     repository: config
-%[9]s%[7]s`, strings.TrimPrefix(p.URL, "http://"), p.Dir, tokens.String(), p.Git.URL, provider, p.Stack, extra, p.Poll, target))
+%[9]s%[7]s%[10]s`, strings.TrimPrefix(p.URL, "http://"), p.Dir, tokens.String(), p.Git.URL, provider, p.Stack, extra, p.Poll, target, p.Top))
 }

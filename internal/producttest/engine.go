@@ -43,6 +43,15 @@ func (p *Product) Image(changes ...string) string {
 	return name
 }
 
+// ToolImage is Image of a real program that scripts/tool builds.
+func (p *Product) ToolImage(tool string, files map[string][]byte, changes ...string) string {
+	p.T.Helper()
+	name := enginetest.ToolImage(p.T, p.Engine, tool, files, changes...)
+	p.removeKeptImages()
+	enginetest.Cleanup(p.T, p.Engine, p.Stack)
+	return name
+}
+
 // Tag gives an image one more name until the test is over.
 func (p *Product) Tag(source, as string) {
 	p.T.Helper()

@@ -29,6 +29,7 @@ type Product struct {
 	Dir     string
 	Memory  string // folder on tmpfs that the server has as its RUNTIME_DIRECTORY
 	Poll    string // of the repository, in deployer.yaml
+	Top     string // of deployer.yaml, besides the rest
 	Stack   string // name of the stack and of its compose project
 	URL     string
 	Keys    map[string]string // secrets by what they are for; all are looked for where they must not be

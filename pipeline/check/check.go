@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -28,6 +29,8 @@ type Result struct {
 	Status  state.StepStatus
 	Message string // the evidence; must not hold a secret
 	Hint    string // what to do, where the status is not passed
+
+	Measured *state.Measure // what it has read, where that is a number
 }
 
 // Engine is what checks ask of the place where the stack runs.
@@ -35,23 +38,35 @@ type Engine interface {
 	Info(ctx context.Context) (project.Engine, error)
 	Containers(ctx context.Context, projectName string) ([]project.Container, error)
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
+	Published(ctx context.Context) ([]project.Published, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+	// ReadFile reads a file of a service's container, which need not run.
+	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
 
 // A World is what a check may look at. Checks do not change it. What is nil
 // cannot be looked at, or for Dial, Client, Resolve, Now and Log has a plain
 // default.
 type World struct {
-	Project  *project.Project // nil before the compose files are resolved
-	Env      *secrets.Env
-	Engine   Engine
-	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	Client   *http.Client // template: a check clones its *http.Transport and leaves out its proxy
-	Resolve  *net.Resolver
-	ReadFile func(path string) ([]byte, error) // of the commit, relative to the stack's folder
-	Now      func() time.Time
-	Log      io.Writer // redacted
-	Backups  Backups
+	Project   *project.Project // nil before the compose files are resolved
+	Env       *secrets.Env
+	Engine    Engine
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	Client    *http.Client // template: a check clones its *http.Transport and leaves out its proxy
+	Resolve   *net.Resolver
+	ReadFile  func(path string) ([]byte, error) // of the commit, relative to the stack's folder
+	Tree      fs.FS                             // the commit, from the repository's root
+	Dir       string                            // the stack's folder in Tree
+	Example   string                            // env_example of pipeline.yaml, from the stack's folder
+	OpenEnv   func(ctx context.Context, name string, data []byte) (*secrets.Env, error)
+	Addresses func() ([]net.Addr, error) // of this machine; default: net.InterfaceAddrs
+	Now       func() time.Time
+	Since     time.Time // when the present deploy began; zero where none is looked at
+	// MakeRoom stops a container for a moment; back starts it again and must be called.
+	MakeRoom  func(ctx context.Context, containerID, name string) (back func(context.Context) error, err error)
+	Log       io.Writer // redacted
+	Backups   Backups
+	Issuances Issuances // nil: what containers tell now is all that is known
 }
 
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -103,7 +103,7 @@ func explainCertificate(err error) (what, hint string, ok bool) {
 
 // certificateHint knows the stand-in that Traefik serves while it has none.
 func certificateHint(c *x509.Certificate, otherwise string) string {
-	if c != nil && c.Subject.CommonName == "TRAEFIK DEFAULT CERT" {
+	if c != nil && isTraefikDefault(c) {
 		return "Traefik has no certificate for this name yet: read its log for what the ACME server answered"
 	}
 	return otherwise

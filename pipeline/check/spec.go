@@ -53,6 +53,10 @@ func WithDefaults(list []Spec, names ...string) []Spec {
 // Check returns the name of the check, one of Names.
 func (s Spec) Check() string { return s.kind }
 
+// Alone reports whether the check changes for a moment what others look at. It
+// runs when they have ended, and only where none of them failed.
+func (s Spec) Alone() bool { return kinds[s.kind].alone }
+
 // Validate reports everything that is wrong with s and does not depend on a
 // variable. A field that holds one is judged by Build.
 func (s Spec) Validate() error {

@@ -23,6 +23,7 @@ import (
 type leaf struct {
 	commonName string
 	names      []string
+	from       time.Time // default: two days ago
 	until      time.Time
 }
 
@@ -36,12 +37,15 @@ func certificate(t *testing.T, l leaf) (tls.Certificate, []byte) {
 	if l.until.IsZero() {
 		l.until = time.Now().Add(time.Hour)
 	}
+	if l.from.IsZero() {
+		l.from = time.Now().Add(-48 * time.Hour)
+	}
 	if l.names == nil {
 		l.names = []string{"localhost"}
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: l.commonName}, DNSNames: l.names,
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: l.until,
+		NotBefore: l.from, NotAfter: l.until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -120,3 +124,53 @@ func poolOf(t *testing.T, w *World) *tls.Config {
 }
 
 func replacePort(s, port string) string { return strings.ReplaceAll(s, "PORT", port) }
+
+// issue makes a certificate that is signed by another.
+func issue(t *testing.T, l leaf, parent *x509.Certificate, by tls.Certificate) tls.Certificate {
+	t.Helper()
+	own, _ := certificate(t, l)
+	template, err := x509.ParseCertificate(own.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := own.PrivateKey.(*ecdsa.PrivateKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func tlsServing(t *testing.T, pair tls.Certificate) (port string) {
+	return listenTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}})
+}
+
+// listenTLS shakes hands with whoever comes, and says no more.
+func listenTLS(t *testing.T, config *tls.Config) (port string) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*tls.Conn).Handshake()
+			_ = conn.Close()
+		}
+	}()
+	return portOf(l.Addr())
+}
+
+func keyPEM(t *testing.T, pair tls.Certificate) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}

@@ -70,6 +70,9 @@ type fakeEngine struct {
 	containers func() ([]project.Container, error)
 	exec       func(service string, argv []string) (project.ExecResult, error)
 	logs       string
+	published  []project.Published
+	since      time.Time // that logs were asked for last
+	file       func(service, path string) (project.ContainerFile, error)
 }
 
 func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.info() }
@@ -78,12 +81,19 @@ func (e *fakeEngine) Containers(context.Context, string) ([]project.Container, e
 	return e.containers()
 }
 
+func (e *fakeEngine) Published(context.Context) ([]project.Published, error) { return e.published, nil }
+
 func (e *fakeEngine) Exec(_ context.Context, _, service string, argv []string) (project.ExecResult, error) {
 	return e.exec(service, argv)
 }
 
-func (e *fakeEngine) Logs(context.Context, string, int, time.Time) (string, error) {
+func (e *fakeEngine) Logs(_ context.Context, _ string, _ int, since time.Time) (string, error) {
+	e.since = since
 	return e.logs, nil
+}
+
+func (e *fakeEngine) ReadFile(_ context.Context, _, service, path string) (project.ContainerFile, error) {
+	return e.file(service, path)
 }
 
 func projectOf(services ...types.ServiceConfig) *project.Project {

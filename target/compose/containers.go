@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,9 +66,23 @@ func observed(items []container.Summary) []project.Container {
 			ID: item.ID, Name: canonicalName(item), Number: number,
 			Service: item.Labels[api.ServiceLabel], Hash: item.Labels[api.ConfigHashLabel],
 			ImageID: item.ImageID, State: item.State, Health: health(item.Status), ExitCode: exitCode(item.Status),
-			Created: time.Unix(item.Created, 0).UTC(), Labels: item.Labels,
+			Created: time.Unix(item.Created, 0).UTC(), Labels: item.Labels, Addresses: addresses(item.NetworkSettings),
 		}
 	}
+	return out
+}
+
+func addresses(s *container.NetworkSettingsSummary) []string {
+	var out []string
+	if s == nil {
+		return nil
+	}
+	for _, n := range s.Networks {
+		if n != nil && n.IPAddress != "" {
+			out = append(out, n.IPAddress)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 

@@ -1,7 +1,9 @@
 package compose
 
 import (
+	"net"
 	"testing"
+	"time"
 )
 
 func TestStatusText(t *testing.T) {
@@ -25,5 +27,22 @@ func TestStatusText(t *testing.T) {
 		if got := exitCode(status); got != want.code {
 			t.Errorf("%q: exit code %d, want %d", status, got, want.code)
 		}
+	}
+}
+
+func TestContainersTellTheirAddresses(t *testing.T) {
+	r := newRig(t)
+	r.mustApply(r.resolve("services: {web: {image: IMAGE}, job: {image: IMAGE, command: ['true']}}"))
+	list := r.containers()
+	if got := list["web-1"].Addresses; len(got) != 1 {
+		t.Fatalf("web has the addresses %v", got)
+	}
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(list["web-1"].Addresses[0], "8080"), 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if got := list["job-1"].Addresses; len(got) != 0 {
+		t.Errorf("what has ended has the addresses %v", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -125,13 +126,14 @@ func (t *Target) provide(ctx context.Context, r request, log *lines) (project.Im
 	if local.ID == "" {
 		return project.Image{}, &ImageError{Services: r.services, Ref: r.ref, Reason: ImageMissing}
 	}
-	return project.Image{Ref: r.ref, ID: local.ID, Digest: local.digest, Pulled: pull}, nil
+	return project.Image{Ref: r.ref, ID: local.ID, Digest: local.digest, Pulled: pull, Platform: local.platform}, nil
 }
 
 type localImage struct {
-	ID     string
-	digest string
-	tagged time.Time
+	ID       string
+	digest   string
+	platform string
+	tagged   time.Time
 }
 
 // local looks an image up on the Engine; no ID where it is not there, or only
@@ -147,7 +149,8 @@ func (t *Target) local(ctx context.Context, r request) (localImage, error) {
 	if r.platform != "" && !satisfies(ocispec.Platform{OS: image.Os, Architecture: image.Architecture, Variant: image.Variant}, r.platform) {
 		return localImage{}, nil
 	}
-	return localImage{ID: image.ID, digest: digestOf(r.ref, image.RepoDigests), tagged: image.Metadata.LastTagTime}, nil
+	platform := path.Join(image.Os, image.Architecture, image.Variant)
+	return localImage{ID: image.ID, digest: digestOf(r.ref, image.RepoDigests), platform: platform, tagged: image.Metadata.LastTagTime}, nil
 }
 
 // digestOf picks the digest under which the repository of ref knows the image.

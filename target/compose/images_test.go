@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ func TestImagesResolvesToLocalIDs(t *testing.T) {
 	}
 	id := enginetest.ID(t, r.engine, r.image)
 	for _, service := range []string{"web", "api"} {
-		if got := images[service]; got.ID != id || got.Ref != r.image || got.Pulled {
+		if got := images[service]; got.ID != id || got.Ref != r.image || got.Pulled || got.Platform != "linux/"+runtime.GOARCH {
 			t.Errorf("%s: %+v, want ID %s", service, got, id)
 		}
 	}

@@ -1,0 +1,48 @@
+package check
+
+import (
+	"path/filepath"
+	"testing"
+
+	"deployer/project"
+	"deployer/state"
+)
+
+func TestDiskHasRoom(t *testing.T) {
+	dir := t.TempDir()
+	w := committedFiles{"compose.yaml": `
+services: {a: {image: a, volumes: ["data:/d", "bound:/b", "nfs:/n", "far:/f"]}}
+volumes:
+  data: {}
+  bound: {driver: local, driver_opts: {type: none, o: bind, device: ` + dir + `}}
+  nfs: {driver: local, driver_opts: {type: nfs, o: addr=10.0.0.1, device: ":/x"}}
+  far: {driver: other}
+`}.world(t, ".", nil)
+	engine := func(free int64) *fakeEngine {
+		return &fakeEngine{info: func() (project.Engine, error) { return project.Engine{RootDir: dir, FreeBytes: free}, nil }}
+	}
+	for _, tt := range []struct {
+		fields string
+		free   int64
+		status state.StepStatus
+		parts  []string
+	}{
+		{"path: " + dir + ", min_free: 1KiB", 1, state.StepPassed, []string{dir + " has ", "free in " + dir}},
+		{"path: " + dir + ", min_free: 9000TiB", 1, state.StepFailed, []string{"want 8.789PiB", "du -xh"}},
+		{"path: " + filepath.Join(dir, "not/yet") + ", min_free: 1KiB", 1, state.StepPassed, []string{"free in " + dir}},
+		{"path: " + dir + ", min_free: 1KiB", -1, state.StepWarned, []string{"not proven", "at least 1KiB"}},
+		{"volume: data, min_free: 1KiB", 1, state.StepPassed, []string{"volume data has"}},
+		{"volume: data, min_free: 9000TiB", 1, state.StepFailed, []string{"volume data has"}},
+		{"volume: bound, min_free: 1KiB", 1, state.StepPassed, []string{"free in " + dir}},
+		{"volume: nfs", 1, state.StepWarned, []string{"volume nfs is not visible"}},
+		{"volume: far", 1, state.StepWarned, []string{"volume far is not visible"}},
+		{"volume: gone", 1, state.StepFailed, []string{`no volume "gone"`, "bound, data, far, nfs"}},
+		{"min_free: 1KiB", 1, state.StepPassed, []string{"the folder of volumes has"}},
+	} {
+		w.Engine = engine(tt.free)
+		want(t, run(t, "{check: disk, "+tt.fields+"}", w), tt.status, tt.parts...)
+	}
+	want(t, run(t, "{check: disk, path: \"${D}\", volume: x}", &World{Env: environment(public("D", "/"))}), state.StepFailed, "not both")
+	want(t, run(t, "{check: disk, path: \"${D}\"}", &World{Env: environment(public("D", "x"))}), state.StepFailed, "not absolute")
+	want(t, run(t, "{check: disk}", &World{}), state.StepSkipped)
+}

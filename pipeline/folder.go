@@ -1,0 +1,132 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"deployer/pipeline/check"
+	"deployer/project"
+	"deployer/secrets"
+	"deployer/state"
+)
+
+// A Folder is a stack on somebody's machine, before it is pushed.
+type Folder struct {
+	Tree        project.Tree
+	Directory   string // of the stack in Tree, "." for its root
+	Project     string // compose project
+	Environment string // empty: the top level of pipeline.yaml
+	Keys        secrets.Keyring
+}
+
+// onServer are checks that only say something on the server that deploys: of
+// its ports, disks, containers and records.
+var onServer = map[string]bool{
+	"acme_budget": true, "acme_rehearsal": true, "backup": true, "disk": true,
+	"engine": true, "images": true, "ports": true,
+}
+
+// elsewhere are checks that can be asked from any machine, but whose failure
+// here is no proof that they fail on the server.
+var elsewhere = map[string]bool{"dns": true}
+
+// CheckFolder runs what of a push can be looked at without the server: it
+// reads pipeline.yaml, opens the env file with the keys at hand, resolves the
+// compose files, and runs the checks before that need no Engine. What it does
+// not run is skipped, with the reason. The error is about pipeline.yaml
+// itself; messages are masked. It changes nothing.
+func CheckFolder(ctx context.Context, f Folder) ([]state.Step, error) {
+	vault, err := secrets.NewVault()
+	if err != nil {
+		return nil, err
+	}
+	x := &Execution{
+		Stack: &Stack{Name: f.Project, Project: f.Project, Directory: f.Directory, Environment: f.Environment, Keys: f.Keys,
+			Roots: NewRoots("/var/lib/deployer", "/run/deployer", f.Project)},
+		Run: &state.Run{}, Known: &state.Stack{}, Log: io.Discard, Mask: secrets.NewRedactor(), Tree: f.Tree,
+		runner: &Runner{parts: Parts{Vault: vault, Now: time.Now, Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver}},
+		stage:  &state.StageResult{}, show: func() {},
+	}
+	if err := x.Step(ctx, FileName, x.readPipeline); err != nil {
+		return x.stage.Steps, err
+	}
+	x.checkFolder(ctx)
+	return x.stage.Steps, ctx.Err()
+}
+
+func (x *Execution) checkFolder(ctx context.Context) {
+	if err := decrypt(ctx, x); err != nil {
+		if noKey := (*secrets.Error)(nil); errors.As(err, &noKey) && noKey.NoKey {
+			x.withoutKey(noKey)
+		}
+		return
+	}
+	if x.resolveFiles(ctx) != nil {
+		return
+	}
+	specs := x.preflightChecks()
+	asked := make([]check.Spec, 0, len(specs))
+	for _, spec := range specs {
+		if !onServer[spec.Check()] {
+			asked = append(asked, spec.Once())
+		}
+	}
+	answers := x.ask(ctx, asked, x.world())
+	for _, spec := range specs {
+		if onServer[spec.Check()] {
+			x.record(spec.TitleIn(x.Env), notHere(), 0)
+			continue
+		}
+		a := answers[0]
+		answers = answers[1:]
+		if elsewhere[spec.Check()] && a.Status == state.StepFailed {
+			a.Status, a.Message = state.StepWarned, "seen from this machine: "+a.Message
+		}
+		x.record(spec.TitleIn(x.Env), a.Result, a.took)
+	}
+	x.checkVerifySpecs()
+}
+
+func notHere() check.Result {
+	return check.Result{Status: state.StepSkipped, Message: "it looks at the server: it runs there, before a deploy"}
+}
+
+// withoutKey says what the missing key keeps from being looked at.
+func (x *Execution) withoutKey(err *secrets.Error) {
+	env := &x.stage.Steps[len(x.stage.Steps)-1]
+	env.Status, env.Message = state.StepSkipped, x.Mask.Redact(err.Problem)
+	env.Hint = "give the private key with --age-key, where you have it; the server has its own"
+	why := check.Result{Status: state.StepSkipped, Message: "it needs the env file, which no key at hand decrypts"}
+	x.record("compose", why, 0)
+	for _, spec := range x.preflightChecks() {
+		if onServer[spec.Check()] {
+			x.record(spec.Title(), notHere(), 0)
+		} else {
+			x.record(spec.Title(), why, 0)
+		}
+	}
+	x.record("verify", why, 0)
+}
+
+// checkVerifySpecs fills the variables into the checks after, which run once
+// there is something to look at.
+func (x *Execution) checkVerifySpecs() {
+	var errs []error
+	for _, spec := range x.File.Verify {
+		if _, err := spec.Build(x.Env); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", spec.TitleIn(x.Env), err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		x.record("verify", check.Result{Status: state.StepFailed, Message: err.Error(),
+			Hint: "correct these checks in " + FileName + ", or the variables that they use"}, 0)
+		return
+	}
+	x.record("verify", check.Result{Status: state.StepSkipped,
+		Message: fmt.Sprintf("%d checks are written right; they run after a deploy", len(check.WithDefaults(x.File.Verify, "containers")))}, 0)
+}

@@ -1,0 +1,293 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"deployer/pipeline/check"
+	"deployer/state"
+)
+
+const (
+	monitorIdle  = time.Hour        // between two looks for a release that wants to be monitored; news comes earlier
+	monitorAgain = 30 * time.Second // after a look that could not be made
+	monitorLimit = 10 * time.Minute // of one look at all checks
+)
+
+// A monitor holds what the checks said of the live releases when they last
+// looked. Its methods may be called from any goroutine.
+type monitor struct {
+	mu     sync.Mutex
+	latest map[string][]state.Reading // by stack
+	wakes  map[string]chan struct{}   // by stack; a run of it has ended
+}
+
+func newMonitor() *monitor {
+	return &monitor{latest: make(map[string][]state.Reading), wakes: make(map[string]chan struct{})}
+}
+
+func (m *monitor) wakeOf(stack string) chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.wakes[stack] == nil {
+		m.wakes[stack] = make(chan struct{}, 1)
+	}
+	return m.wakes[stack]
+}
+
+func (m *monitor) wake(stack string) {
+	select {
+	case m.wakeOf(stack) <- struct{}{}:
+	default:
+	}
+}
+
+func (m *monitor) put(stack string, readings []state.Reading) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.latest[stack] = readings
+}
+
+// Readings returns what the monitor of a stack last read, in the order of
+// pipeline.yaml; nothing before its first look.
+func (q *Queue) Readings(stack string) []state.Reading {
+	q.monitor.mu.Lock()
+	defer q.monitor.mu.Unlock()
+	return slices.Clone(q.monitor.latest[stack])
+}
+
+// watch looks at the live releases on their schedules. The channel is closed
+// when it has stopped.
+func (q *Queue) watch(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			q.eachStack(ctx, q.setup.Load(), q.watchStack)
+		}
+	}()
+	return done
+}
+
+// watchStack looks at one stack's live release until ctx ends.
+func (q *Queue) watchStack(ctx context.Context, stack *Stack) {
+	var last look
+	wake := q.monitor.wakeOf(stack.Name)
+	for {
+		pause := q.lookAgain(ctx, stack, &last)
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// A look is one reading of all checks of a live release.
+type look struct {
+	release string
+	live    time.Time // since when the release is live
+	at      time.Time
+}
+
+// lookAgain looks where it is time to, and returns when to come again.
+func (q *Queue) lookAgain(ctx context.Context, stack *Stack, last *look) (pause time.Duration) {
+	known, err := q.known(stack.Name)
+	if err != nil || known.Live == nil {
+		return monitorIdle
+	}
+	live, err := q.runner.openKept(stack, known.Live)
+	if err != nil {
+		q.log.Warn("monitor: open the live release", "stack", stack.Name, "error", err)
+		return monitorIdle
+	}
+	if live.file.Monitor == nil {
+		q.monitor.put(stack.Name, nil)
+		if len(known.Readings) > 0 {
+			err = q.store.Update(func(tx *state.Tx) error {
+				return tx.ChangeStack(stack.Name, func(s *state.Stack) { s.Readings = nil })
+			})
+			if err != nil {
+				q.log.Warn("monitor: forget old readings", "stack", stack.Name, "error", err)
+			}
+		}
+		return monitorIdle
+	}
+	every := time.Duration(live.file.Monitor.Every)
+	if last.release == known.Live.ID && last.live.Equal(known.Live.At) {
+		if left := every - q.now().Sub(last.at); left > 0 {
+			return left
+		}
+	}
+	if q.isBusy(stack) {
+		return monitorAgain // its end wakes earlier
+	}
+	next := look{release: known.Live.ID, live: known.Live.At, at: q.now()}
+	if err := q.look(ctx, stack, known, live, *last); err != nil {
+		if ctx.Err() == nil && !errors.Is(err, errOvertaken) {
+			q.log.Warn("monitor", "stack", stack.Name, "error", err)
+		}
+		return monitorAgain
+	}
+	*last = next
+	return every
+}
+
+func (q *Queue) known(stack string) (known *state.Stack, err error) {
+	err = q.store.View(func(tx *state.Tx) error {
+		known, err = tx.Stack(stack)
+		return err
+	})
+	return known, err
+}
+
+func (q *Queue) isBusy(stack *Stack) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.busy(stack, nil)
+}
+
+// errOvertaken says that a run has begun while the checks looked: what they
+// saw counts for nothing.
+var errOvertaken = errors.New("a run has begun meanwhile")
+
+// look asks all checks of the live release, side by side, and keeps what they
+// say. What is news becomes a run.
+func (q *Queue) look(ctx context.Context, stack *Stack, known *state.Stack, live *keptRelease, last look) error {
+	ctx, done := context.WithTimeout(ctx, monitorLimit)
+	defer done()
+	started := q.now().UTC()
+	var log bytes.Buffer
+	mask := q.runner.parts.Mask()
+	mask.Add(live.project.Secrets()...)
+	run := &state.Run{
+		ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindMonitor, Trigger: state.Trigger{Kind: state.TriggerSchedule},
+		Commit: live.release.Commit, Subject: live.release.Subject, Environment: live.release.Environment, Release: live.release.ID,
+		CreatedAt: started, StartedAt: &started,
+		Stages: []state.StageResult{{Name: state.StageVerify, StartedAt: &started, Steps: []state.Step{}}},
+	}
+	masked := mask.Writer(&log)
+	x := &Execution{
+		Stack: stack, Run: run, Known: known, Mask: mask, Log: masked, runner: q.runner,
+		stage: &run.Stages[0], show: func() {},
+	}
+	specs := live.file.Monitor.Checks
+	answers := x.ask(ctx, specs, live.world(x))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for i, a := range answers {
+		x.record(specs[i].TitleIn(live.env), a.Result, a.took)
+	}
+	if err := masked.Close(); err != nil {
+		return err
+	}
+	readings := readingsOf(specs, run.Stages[0].Steps, answers, q.now().UTC())
+	return q.keepReadings(known, run, readings, log.Bytes())
+}
+
+// readingsOf makes readings of the steps that the checks became.
+func readingsOf(specs []check.Spec, steps []state.Step, answers []answer, at time.Time) []state.Reading {
+	out := make([]state.Reading, len(steps))
+	times := make(map[string]int)
+	for i, step := range steps {
+		key := specs[i].Key()
+		if times[key]++; times[key] > 1 {
+			key = fmt.Sprintf("%s-%d", key, times[key])
+		}
+		out[i] = state.Reading{
+			Key: key, Check: step.Name, Status: step.Status, Message: step.Message, Hint: step.Hint, Since: at,
+			At: at, Took: answers[i].took, Measured: answers[i].Measured,
+		}
+	}
+	return out
+}
+
+// keepReadings compares readings with those before them. Where one says
+// something else, the run is stored and told of.
+func (q *Queue) keepReadings(before *state.Stack, run *state.Run, readings []state.Reading, log []byte) error {
+	news := compareReadings(before.Readings, readings)
+	if len(news) > 0 || len(before.Readings) != len(readings) {
+		err := q.store.Update(func(tx *state.Tx) error {
+			known, err := tx.Stack(run.Stack)
+			if err != nil {
+				return err
+			}
+			if known.Live == nil || known.Live.ID != run.Release || !known.Live.At.Equal(before.Live.At) || q.startedSince(tx, run) {
+				return errOvertaken
+			}
+			known.Readings = readings
+			if err := tx.PutStack(known); err != nil || len(news) == 0 {
+				return err
+			}
+			at := q.now().UTC()
+			concludeMonitor(run, news, at)
+			return errors.Join(tx.PutRun(run), tx.AppendLog(run.ID, 0, log), tx.CompactLog(run.ID), tx.AddNotice(run, at))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	q.monitor.put(run.Stack, readings)
+	if len(news) > 0 {
+		q.notify(run)
+	}
+	return nil
+}
+
+// startedSince reports whether a run of the stack works on it now.
+func (q *Queue) startedSince(tx *state.Tx, run *state.Run) bool {
+	active, err := tx.ActiveRuns()
+	return err != nil || slices.ContainsFunc(active, func(r *state.Run) bool {
+		return r.Stack == run.Stack && r.Status == state.RunRunning
+	})
+}
+
+// compareReadings returns a sentence for each reading that is news, and takes
+// over since when the others say what they say.
+func compareReadings(before, now []state.Reading) (news []string) {
+	for i := range now {
+		r := &now[i]
+		at := slices.IndexFunc(before, func(old state.Reading) bool { return old.Key == r.Key })
+		switch {
+		case at >= 0 && before[at].Status == r.Status:
+			r.Since = before[at].Since
+		case at >= 0:
+			news = append(news, fmt.Sprintf("%s: %s, was %s", r.Check, r.Status, before[at].Status))
+		case r.Status == state.StepFailed || r.Status == state.StepWarned:
+			news = append(news, fmt.Sprintf("%s: %s", r.Check, r.Status))
+		}
+	}
+	return news
+}
+
+// concludeMonitor says how the live release stands.
+func concludeMonitor(run *state.Run, news []string, at time.Time) {
+	run.FinishedAt, run.Status = &at, state.RunSucceeded
+	run.Trigger.Reason = strings.Join(news, "; ")
+	stage := &run.Stages[0]
+	stage.FinishedAt, stage.Status = &at, state.StagePassed
+	var errs []string
+	for _, step := range stage.Steps {
+		if step.Status != state.StepFailed {
+			continue
+		}
+		run.Status, stage.Status = state.RunFailed, state.StageFailed
+		errs = append(errs, step.Name+": "+firstLine(step.Message))
+		if run.Hint == "" {
+			run.Hint = step.Hint
+		}
+	}
+	run.Error = strings.Join(errs, "; ")
+}

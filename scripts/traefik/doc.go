@@ -1,0 +1,2 @@
+// Package traefik is empty: its module pins the Traefik that tests run.
+package traefik
