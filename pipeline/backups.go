@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"deployer/pipeline/check"
+	"deployer/project"
 	"deployer/state"
 )
 
@@ -36,7 +37,7 @@ func (q *Queue) Backup(_ context.Context, name string, by state.Trigger) (*state
 		return nil, err
 	}
 	if kept.file.Backup == nil {
-		return nil, &state.Refusal{Reason: "pipeline.yaml of the live release has no backup:", Hint: "add backup: with volumes: and to:, and push"}
+		return nil, &state.Refusal{Reason: "the live release has no backup: in pipeline.yaml", Hint: "add backup: with volumes: and to:, and push"}
 	}
 	run := q.newRun(stack, state.KindBackup, by, state.RunTarget{})
 	return run, q.ask(run)
@@ -88,18 +89,21 @@ func (q *Queue) Backups(_ context.Context, stack string) (list []*state.Backup, 
 	for _, b := range list {
 		b.Missing = !whole(b)
 	}
-	slices.SortFunc(list, func(a, b *state.Backup) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(list, func(a, b *state.Backup) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
 	return list, err
 }
 
 // lastBackups tells checks of the backups of one stack.
-type lastBackups struct{ x *Execution }
+type lastBackups struct {
+	x *Execution
+	p *project.Project
+}
 
 // LastGood returns the newest backup of a volume that is recorded, whether its
 // archive is still there or not.
 func (l lastBackups) LastGood(ctx context.Context, volume string) (check.LastBackup, bool, error) {
 	x := l.x
-	names, err := volumeNames(x.Project, []string{volume})
+	names, err := volumeNames(l.p, []string{volume})
 	if err != nil {
 		return check.LastBackup{}, false, err
 	}

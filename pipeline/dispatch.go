@@ -23,6 +23,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	}
 	room := q.giveRoomBack(ctx)
 	q.restoreFiles(q.stacks())
+	q.removeHelpers()
 	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
 	for {
 		wait, err := q.scheduleBackups(dispatchEvery)

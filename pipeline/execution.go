@@ -119,7 +119,7 @@ func (x *Execution) world() *check.World {
 		Project: x.Project, Env: x.Env, Engine: x.Stack.Target,
 		Dial: x.runner.parts.Dial, Client: x.runner.parts.Client, Resolve: x.runner.parts.Resolver,
 		ReadFile: x.readFile, Tree: x.Tree, Dir: x.Stack.Directory, Now: x.runner.now, Log: x.Log,
-		Since: x.changedSince(), Backups: lastBackups{x}, Issuances: issuances{x.runner.store, x.runner.now},
+		Since: x.changedSince(), Backups: lastBackups{x, x.Project}, Issuances: issuances{x.runner.store, x.runner.now},
 	}
 }
 

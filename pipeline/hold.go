@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"deployer/project"
@@ -13,6 +14,8 @@ import (
 const (
 	letGoWithin = 5 * time.Minute  // for what was held to go on, whatever became of the run
 	letGoAgain  = 10 * time.Second // between looks for what is held by nobody
+
+	helpersWithin = 3 * time.Second
 )
 
 // hold pauses or stops the containers of the stack that use the volumes, once
@@ -120,6 +123,27 @@ func (q *Queue) letGoOnce() error {
 		errs = append(errs, q.runner.letGo(stack, func() bool { return q.works(h.Stack) }))
 	}
 	return errors.Join(errs...)
+}
+
+// removeHelpers removes, before any run begins, what a crash has left of
+// reading and writing volumes. An Engine that does not answer is not waited
+// for: the next backup does the same.
+func (q *Queue) removeHelpers() {
+	ctx, done := context.WithTimeout(context.Background(), helpersWithin)
+	defer done()
+	var group sync.WaitGroup
+	for _, stack := range q.stacks() {
+		v, ok := stack.Target.(Volumes)
+		if !ok {
+			continue
+		}
+		group.Go(func() {
+			if err := v.RemoveHelpers(ctx, stack.Project); err != nil {
+				q.log.Warn("remove containers that were made to reach volumes", "stack", stack.Name, "error", err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // works reports whether a run of the stack is under way.

@@ -28,6 +28,9 @@ func (x *Execution) seal() ([]byte, error) {
 	if x.FileRaw != nil {
 		recipe.Add(path.Join(x.Stack.Directory, FileName), x.FileRaw)
 	}
+	for name, data := range x.checkFiles() {
+		recipe.Add(name, data)
+	}
 	plain, err := recipe.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("pack the release: %w", err)
@@ -104,6 +107,7 @@ func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Pro
 func (k *keptRelease) world(x *Execution) *check.World {
 	w := x.world()
 	w.Project, w.Env, w.Tree = k.project, k.env, k.recipe
+	w.Backups = lastBackups{x, k.project}
 	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.recipe, path.Join(x.Stack.Directory, name)) }
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // hosts and minimal images may have no zones of their own
 
 	"github.com/robfig/cron/v3"
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -178,7 +179,7 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 		return x.settleKeeper(tx, s, end, at)
 	}
 	if x.Project != nil {
-		s.Reads = x.Project.Reads
+		s.Reads = slices.Concat(x.Project.Reads, slices.Sorted(maps.Keys(x.checkFiles())))
 		s.Paths = x.File.Paths
 	}
 	x.judgeHead(s, end)

@@ -143,7 +143,7 @@ func (x *Execution) pinImages(ctx context.Context, pull string) (string, error) 
 func (x *Execution) judge(ctx context.Context) error {
 	if x.Release == nil {
 		x.Release = &state.Release{
-			ID:    x.Project.Fingerprint(x.runner.parts.Vault.Digest, x.FileRaw, []byte(x.environment())),
+			ID:    x.fingerprint(),
 			Stack: x.Stack.Name, Commit: x.Run.Commit, Subject: x.Run.Subject, Run: x.Run.ID,
 			Environment: x.environment(), Images: imageIDs(x.Project.Images),
 		}

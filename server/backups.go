@@ -1,12 +1,17 @@
 package server
 
 import (
+	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"deployer/state"
 )
+
+const snapshotWithin = 15 * time.Minute // for a snapshot to be sent
 
 type backupList struct {
 	Backups []*state.Backup `json:"backups"`
@@ -56,8 +61,15 @@ func (s *Server) getSnapshot(c *call) error {
 	if q := c.query(); q.err != nil {
 		return q.err
 	}
-	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEOctetStream)
-	c.Response().WriteHeader(http.StatusOK)
-	_, err := s.Store.Snapshot(c.Response())
-	return err
+	// Who reads too slowly must not hold the database for ever.
+	if err := http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(snapshotWithin)); err != nil {
+		return err
+	}
+	return s.Store.Snapshot(func(size int64) io.Writer {
+		h := c.Response().Header()
+		h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
+		h.Set(echo.HeaderContentLength, strconv.FormatInt(size, 10)) // who gets less knows
+		c.Response().WriteHeader(http.StatusOK)
+		return c.Response()
+	})
 }

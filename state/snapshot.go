@@ -7,11 +7,11 @@ import (
 )
 
 // Snapshot writes the database as it is at one moment, while it goes on being
-// used, and returns its length in bytes. What it writes can be opened.
-func (s *Store) Snapshot(w io.Writer) (n int64, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
-		n, err = tx.WriteTo(w)
+// used, to what begin returns for its length in bytes. What it writes can be
+// opened. The database cannot shrink meanwhile.
+func (s *Store) Snapshot(begin func(size int64) io.Writer) error {
+	return s.db.View(func(tx *bolt.Tx) error {
+		_, err := tx.WriteTo(begin(tx.Size()))
 		return err
 	})
-	return n, err
 }

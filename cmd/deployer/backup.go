@@ -24,7 +24,7 @@ func newBackup() *cobra.Command {
 			if len(args) > 0 {
 				return usageError("--self backs deployer itself up: name no stack")
 			}
-			return self.backUp(cmd.Context(), cmd.OutOrStdout(), connect, *recipient)
+			return self.backUp(cmd, connect, *recipient)
 		}
 		if len(args) != 1 {
 			return usageError("name a stack, or give --self FILE")

@@ -36,10 +36,15 @@ var leftOut = []string{"mirrors", databaseFile, databaseFile + ".new"}
 // backUp writes the data folder into a file, with the database as it is now.
 // Where a server runs it is asked for that. The key does not go over the wire:
 // it is read here.
-func (s self) backUp(ctx context.Context, out io.Writer, connect func() (*apiClient, error), recipient string) error {
+func (s self) backUp(cmd *cobra.Command, connect func() (*apiClient, error), recipient string) error {
 	c, err := config.Load(*s.config)
 	if err != nil {
 		return exitError{exitUsage, err}
+	}
+	if cmd.Flag("server").Value.String() == "" && c.URL != "" {
+		if err := cmd.Flags().Set("server", c.URL); err != nil {
+			return err
+		}
 	}
 	var to age.Recipient
 	if recipient != "" {
@@ -53,7 +58,7 @@ func (s self) backUp(ctx context.Context, out io.Writer, connect func() (*apiCli
 	}
 	defer os.Remove(snapshot.Name())
 	defer snapshot.Close()
-	if err := takeSnapshot(ctx, filepath.Join(c.Data, databaseFile), connect, snapshot); err != nil {
+	if err := takeSnapshot(cmd.Context(), filepath.Join(c.Data, databaseFile), connect, snapshot); err != nil {
 		return err
 	}
 	if err := checkSnapshot(snapshot.Name()); err != nil {
@@ -67,7 +72,7 @@ func (s self) backUp(ctx context.Context, out io.Writer, connect func() (*apiCli
 	if to != nil {
 		kind = "encrypted to " + recipient
 	}
-	_, err = fmt.Fprintf(out, "%s: %d files of %s; %s\n", *s.file, n, c.Data, kind)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d files of %s; %s\n", *s.file, n, c.Data, kind)
 	return err
 }
 
@@ -79,7 +84,7 @@ func takeSnapshot(ctx context.Context, path string, connect func() (*apiClient, 
 	}
 	store, err := state.Open(path)
 	if err == nil {
-		_, err = store.Snapshot(to)
+		err = store.Snapshot(func(int64) io.Writer { return to })
 		return errors.Join(err, store.Close())
 	}
 	if !errors.Is(err, state.ErrLocked) {

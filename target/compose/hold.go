@@ -44,7 +44,11 @@ func (t *Target) Pause(ctx context.Context, ids []string) error {
 		if !c.State.Running || c.State.Paused {
 			return nil
 		}
-		return t.engine.ContainerPause(ctx, c.ID)
+		err := t.engine.ContainerPause(ctx, c.ID)
+		if cerrdefs.IsConflict(err) { // it has ended, or is restarting: nothing of it runs
+			return nil
+		}
+		return err
 	})
 }
 
@@ -74,7 +78,9 @@ func (t *Target) LetGo(ctx context.Context, projectName string, ids []string, st
 		switch {
 		case err != nil:
 		case c.State.Paused:
-			err = t.engine.ContainerUnpause(ctx, id)
+			if err = t.engine.ContainerUnpause(ctx, id); cerrdefs.IsConflict(err) { // somebody was faster
+				err = nil
+			}
 		case stopped && !c.State.Running:
 			if err = t.engine.ContainerStart(ctx, id, container.StartOptions{}); err == nil && i < len(ids)-1 {
 				t.awaitHealth(ctx, id)
