@@ -197,12 +197,15 @@ func TestBadPushesOfTheRegistryGoBack(t *testing.T) {
 		s.answers(t)
 	})
 	t.Run("the CA's limits", func(t *testing.T) {
-		s.edit("pipeline.yaml", "{check: acme_budget}", fmt.Sprintf("{check: acme_budget, ca: %q, per_set: 1}", fmt.Sprint("pebble:", s.ca.Port)))
-		s.edit("compose.yaml", "  letsencrypt:\n", "  letsencrypt: {name: \"${HOST}-other\"}\n") // a storage without the certificate
+		// The limit of certificates of a registered domain is 50 in a week; here it
+		// is the one that the stack has.
+		s.edit("pipeline.yaml", "{check: acme_budget}", fmt.Sprintf("{check: acme_budget, ca: %q, per_domain: 1}", fmt.Sprint("pebble:", s.ca.Port)))
+		s.ca.Resolve("registry.second.acme-widgets.fr", "127.0.0.1")
+		s.set("HOST", "second.acme-widgets.fr")
 		run := s.push("one certificate too many")
 		s.restore(good)
 		producttest.MustEnd(t, run, state.RunFailed)
-		if step := stepOf(run, "acme_budget"); step.Status != state.StepFailed || !strings.Contains(step.Message, "until") {
+		if step := stepOf(run, "acme_budget"); step.Status != state.StepFailed || !strings.Contains(step.Message, "1 of 1 certificates under acme-widgets.fr") {
 			t.Errorf("acme_budget %s: %s (hint %q)", step.Status, step.Message, step.Hint)
 		}
 		s.answers(t)

@@ -306,6 +306,7 @@ func (f *fakeTarget) setState(id, state string) {
 }
 
 func (f *fakeTarget) Published(context.Context) ([]project.Published, error) { return nil, nil }
+func (f *fakeTarget) VolumeUse(context.Context, string) (int64, error)       { return 0, nil }
 func (f *fakeTarget) ReadFile(context.Context, string, string, string) (project.ContainerFile, error) {
 	return project.ContainerFile{}, fs.ErrNotExist
 }

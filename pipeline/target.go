@@ -35,6 +35,7 @@ type Target interface {
 	// A container that is gone is no error.
 	StopContainer(ctx context.Context, id string) error
 	StartContainer(ctx context.Context, id string) error
+	VolumeUse(ctx context.Context, volume string) (int64, error)
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
 	// ReadFile reads a file of a service's container, which need not run.

@@ -20,7 +20,7 @@ func newStack(t *testing.T) (dir, key string) {
 	t.Helper()
 	dir, key = newRepository(t)
 	put(t, filepath.Join(dir, "pipeline.yaml"), `env_file: .env.production
-preflight: [{check: env, equals: {HOST: shop.test}}]
+preflight: [{check: env, equals: {HOST: shop-widgets.fr}}]
 verify: [{check: http, url: "https://${HOST}/"}]
 environments: {dev: {env_file: .env, compose: [compose.yaml, compose.dev.yaml], preflight: [], verify: []}}
 `)
@@ -75,11 +75,11 @@ func TestCheckOfABadStack(t *testing.T) {
 		want           string
 	}{
 		"unknown key":          {"pipeline.yaml", "verify:", "verifies:", 2, "verifies"},
-		"another HOST":         {"pipeline.yaml", "{HOST: shop.test}", "{HOST: x.test}", 1, `HOST is "shop.test"`},
+		"another HOST":         {"pipeline.yaml", "{HOST: shop-widgets.fr}", "{HOST: x.test}", 1, `HOST is "shop-widgets.fr", want "x.test"`},
 		"undefined in verify":  {"pipeline.yaml", "https://${HOST}/", "https://${HOTS}/", 1, "HOTS"},
 		"undefined in compose": {"compose.yaml", "registry.${HOST}", "registry.${HOTS}", 1, "HOTS"},
 		"compose is broken":    {"compose.yaml", "services:", "servces:", 1, "servces"},
-		"changed by hand":      {".env.production", "HOST=shop.test", "HOST=x.test", 1, "changed without SOPS"},
+		"changed by hand":      {".env.production", "HOST=shop-widgets.fr", "HOST=x.test", 1, "changed without SOPS"},
 		"image placeholder":    {"compose.yaml", "registry:3", "registry:CHANGE_ME", 1, "placeholders were left"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -86,6 +87,7 @@ func (c *acmeCheck) pick(storage traefik.Storage) (traefik.Held, error) {
 func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Held) Result {
 	var r report
 	var good []string
+	var first *x509.Certificate // that ends
 	refused := false
 	for _, host := range c.Hosts {
 		stored, ok := resolver.For(host.plain)
@@ -93,6 +95,9 @@ func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Held) 
 			r.fail(fmt.Sprintf("no certificate for %s is stored", host), askTheCA)
 			refused = refused || w.refused(ctx, host.plain)
 			continue
+		}
+		if first == nil || stored.Chain[0].NotAfter.Before(first.NotAfter) {
+			first = stored.Chain[0]
 		}
 		about := "stored: " + aboutCertificate(stored.Chain[0], w.now())
 		if issuer := stagingIssuer(stored.Chain); issuer != "" {
@@ -110,6 +115,9 @@ func (c *acmeCheck) judge(ctx context.Context, w *World, resolver traefik.Held) 
 	}
 	verdict := r.result(strings.Join(good, "; "))
 	verdict.final = refused
+	if first != nil {
+		verdict.Measured = measureDays(first, w.now())
+	}
 	return verdict
 }
 

@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"deployer/state"
 )
 
 // served returns the certificates that address presents for a server name,
@@ -53,6 +55,11 @@ func issuerOf(c *x509.Certificate) string {
 		name = c.Issuer.Organization[0] + " " + name
 	}
 	return excerpt(name, 100)
+}
+
+// measureDays is what a metric shows of a certificate's time.
+func measureDays(c *x509.Certificate, now time.Time) *state.Measure {
+	return &state.Measure{Name: "certificate_days_left", Value: c.NotAfter.Sub(now).Hours() / 24}
 }
 
 func daysLeft(c *x509.Certificate, now time.Time) string {

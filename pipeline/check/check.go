@@ -42,6 +42,9 @@ type Engine interface {
 	Exec(ctx context.Context, projectName, service string, argv []string) (project.ExecResult, error)
 	Published(ctx context.Context) ([]project.Published, error)
 	Logs(ctx context.Context, containerID string, tail int, since time.Time) (string, error)
+	// VolumeUse measures a volume, by the Engine's name for it, in bytes. That
+	// takes the longer the more files there are.
+	VolumeUse(ctx context.Context, volume string) (int64, error)
 	// ReadFile reads a file of a service's container, which need not run.
 	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }

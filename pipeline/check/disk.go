@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"deployer/state"
 )
 
 // diskCheck wants room in a folder of the Engine's host, or where a volume is.
@@ -14,6 +16,7 @@ type diskCheck struct {
 	Path    text `check:"path"`
 	Volume  text `check:"volume"` // of the compose file
 	MinFree size `check:"min_free"`
+	MaxUsed size `check:"max_used"` // by the volume; the Engine walks it for that
 }
 
 func newDisk() Check { return &diskCheck{MinFree: 1 << 30} }
@@ -24,6 +27,8 @@ func (c *diskCheck) validate() error {
 		return errors.New("takes path or volume, not both")
 	case c.Path.plain != "" && !filepath.IsAbs(c.Path.plain):
 		return fmt.Errorf("path: %q is not absolute", c.Path)
+	case c.MaxUsed > 0 && c.Volume.plain == "":
+		return errors.New("max_used is of a volume: name it in `volume`")
 	}
 	return nil
 }
@@ -36,6 +41,12 @@ func (c *diskCheck) Run(ctx context.Context, w *World) Result {
 	if err != nil {
 		return failed("the Engine does not answer: "+reason(err), "see that Docker runs on the target")
 	}
+	var used Result
+	if c.MaxUsed > 0 {
+		if used = c.used(ctx, w); used.Status != state.StepPassed {
+			return used
+		}
+	}
 	folder, about := c.Path.plain, ""
 	if folder == "" {
 		if folder, about, err = c.volume(w, info.RootDir); err != nil {
@@ -46,7 +57,32 @@ func (c *diskCheck) Run(ctx context.Context, w *World) Result {
 		return warned(strings.TrimSpace("not proven: "+about+" is not visible from here"),
 			fmt.Sprintf("see on the target that there are at least %s free", c.MinFree))
 	}
-	return c.look(folder, about)
+	r := c.look(folder, about)
+	if c.MaxUsed > 0 {
+		r.Message, r.Measured = used.Message+"; "+r.Message, used.Measured
+	}
+	return r
+}
+
+// used measures what lies in the volume.
+func (c *diskCheck) used(ctx context.Context, w *World) Result {
+	if w.Project == nil || w.Project.Compose == nil {
+		return failed("there is no project to look for the volume in", "correct `volume`")
+	}
+	v, ok := w.Project.Compose.Volumes[c.Volume.plain]
+	if !ok {
+		return failed(fmt.Sprintf("the compose files have no volume %q: they have %s", c.Volume, strings.Join(sortedKeys(w.Project.Compose.Volumes), ", ")), "correct `volume`")
+	}
+	bytes, err := w.Engine.VolumeUse(ctx, v.Name)
+	if err != nil {
+		return failed(fmt.Sprintf("volume %s is not measured: %s", c.Volume, reason(err)), "see that the volume exists and that Docker runs on the target")
+	}
+	r := passed(fmt.Sprintf("volume %s holds %s", c.Volume, size(bytes)))
+	if size(bytes) > c.MaxUsed {
+		r = failed(fmt.Sprintf("%s, want at most %s", r.Message, c.MaxUsed), "remove what is not needed in it (a registry: delete old tags, then collect garbage), or raise max_used")
+	}
+	r.Measured = &state.Measure{Name: "volume_used_bytes", Value: float64(bytes)}
+	return r
 }
 
 // volume is the folder of the host that a volume lies in; empty where only
@@ -97,5 +133,7 @@ func (c *diskCheck) look(folder, about string) Result {
 	if fs.Files > 0 && fs.Ffree < fs.Files/100 {
 		return failed(evidence+", but no room for new files: its inodes are used up", "remove what consists of many small files; df -i shows where they are")
 	}
-	return passed(evidence)
+	r := passed(evidence)
+	r.Measured = &state.Measure{Name: "disk_free_bytes", Value: float64(free)}
+	return r
 }

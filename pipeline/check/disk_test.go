@@ -42,6 +42,16 @@ volumes:
 		w.Engine = engine(tt.free)
 		want(t, run(t, "{check: disk, "+tt.fields+"}", w), tt.status, tt.parts...)
 	}
+	w.Engine = &fakeEngine{info: engine(1).info, use: map[string]int64{w.Project.Compose.Volumes["data"].Name: 3 << 30}}
+	for fields, status := range map[string]state.StepStatus{"max_used: 4GiB": state.StepPassed, "max_used: 2GiB": state.StepFailed} {
+		r := run(t, "{check: disk, volume: data, min_free: 1KiB, "+fields+"}", w)
+		want(t, r, status, "volume data holds 3GiB")
+		if r.Measured == nil || r.Measured.Name != "volume_used_bytes" || r.Measured.Value != 3<<30 {
+			t.Errorf("measured %+v", r.Measured)
+		}
+	}
+	want(t, run(t, "{check: disk, volume: far, max_used: 1GiB}", w), state.StepFailed, "not measured")
+	want(t, run(t, "{check: disk, path: \"${D}\", max_used: 1GiB}", &World{Env: environment(public("D", "/"))}), state.StepFailed, "name it in `volume`")
 	want(t, run(t, "{check: disk, path: \"${D}\", volume: x}", &World{Env: environment(public("D", "/"))}), state.StepFailed, "not both")
 	want(t, run(t, "{check: disk, path: \"${D}\"}", &World{Env: environment(public("D", "x"))}), state.StepFailed, "not absolute")
 	want(t, run(t, "{check: disk}", &World{}), state.StepSkipped)

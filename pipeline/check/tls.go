@@ -44,6 +44,7 @@ func (c *tlsCheck) Run(ctx context.Context, w *World) Result {
 		return failed(fmt.Sprintf("%s: %s", c.Host, what), hint)
 	}
 	r := c.judge(certificates, roots, w.now())
+	r.Measured = measureDays(certificates[0], w.now())
 	r.final = isTraefikDefault(certificates[0]) && w.refused(ctx, c.Host.host.plain)
 	return r
 }

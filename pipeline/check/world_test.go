@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,15 @@ type fakeEngine struct {
 	written    func(id string) string // in place of logs
 	since      time.Time              // that logs were asked for last
 	file       func(service, path string) (project.ContainerFile, error)
+	use        map[string]int64 // by volume
+}
+
+func (e *fakeEngine) VolumeUse(_ context.Context, volume string) (int64, error) {
+	bytes, ok := e.use[volume]
+	if !ok {
+		return 0, fmt.Errorf("volume %s does not exist", volume)
+	}
+	return bytes, nil
 }
 
 func (e *fakeEngine) Info(context.Context) (project.Engine, error) { return e.info() }
