@@ -39,7 +39,7 @@ type registryStack struct {
 func newRegistryStack(t *testing.T) *registryStack {
 	t.Helper()
 	s := &registryStack{product: newProduct(t), http: acmetest.FreePort(t), https: acmetest.FreePort(t), own: acmetest.FreePort(t)}
-	s.ca = acmetest.Start(t, s.http, s.https, 90*24*time.Hour)
+	s.ca = acmetest.Start(t, acmetest.Options{HTTPPort: s.http, TLSPort: s.https, Blocked: []string{"registry.refused.test"}})
 	domain := s.Stack[len(s.Stack)-8:] + ".acme-widgets.fr"
 	s.host, s.dir = "registry."+domain, s.Path("registry")
 	s.ca.Resolve(s.host, "127.0.0.1")

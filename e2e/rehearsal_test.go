@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"deployer/gitsync/gittest"
-	"deployer/internal/pebbletest"
+	"deployer/internal/acmetest"
 	"deployer/internal/producttest"
 	"deployer/state"
 )
@@ -18,7 +18,7 @@ import (
 type rehearsed struct {
 	*product
 	image, port string
-	ca          pebbletest.Server
+	ca          *acmetest.CA
 }
 
 func newRehearsed(t *testing.T, dns string) *rehearsed {
@@ -30,7 +30,7 @@ func newRehearsed(t *testing.T, dns string) *rehearsed {
 	_ = l.Close()
 	n, _ := strconv.Atoi(port)
 	p := newProduct(t)
-	return &rehearsed{p, p.Image(), port, pebbletest.Start(t, pebbletest.Options{HTTPPort: n, TLSPort: n, DNS: dns})}
+	return &rehearsed{p, p.Image(), port, acmetest.Start(t, acmetest.Options{HTTPPort: n, TLSPort: n, DNS: dns})}
 }
 
 // files are a proxy, a service behind it in some version, and the checks before.
@@ -54,7 +54,7 @@ volumes: {acme: {}}
 		"traefik.yml": gittest.Text(`entryPoints: {websecure: {address: ":8080"}}
 certificatesResolvers: {le: {acme: {tlsChallenge: {}, email: ops@acme-widgets.fr, storage: /acme/acme.json}}}
 `),
-		"ca.pem":        gittest.Text(string(r.ca.PEM)),
+		"ca.pem":        gittest.Text(string(r.ca.TLSRoot)),
 		"pipeline.yaml": gittest.Text("preflight: [" + checks + "]\n"),
 	}
 }
@@ -76,7 +76,7 @@ func (r *rehearsed) proxyRuns() bool {
 // container afterwards.
 func TestARehearsalUsesTheProxysPort(t *testing.T) {
 	t.Parallel()
-	r := newRehearsed(t, pebbletest.Names(t))
+	r := newRehearsed(t, "")
 	_, run := r.Push("as in development", r.files("1", ""))
 	producttest.MustEnd(t, run, state.RunSucceeded)
 	proxy := r.Containers()["proxy"]

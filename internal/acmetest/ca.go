@@ -4,6 +4,7 @@ package acmetest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -27,38 +28,43 @@ import (
 	"deployer/internal/enginetest"
 )
 
-// A CA is a running Pebble. It looks at the given ports of the addresses that
-// its DNS server answers with.
+// Options say where the CA looks for what proves a name, and what it issues.
+type Options struct {
+	HTTPPort, TLSPort int
+	DNS               string        // host:port of the server that it asks; empty: one of its own
+	Blocked           []string      // names that it gives no certificate for
+	Validity          time.Duration // of a certificate; 0: 90 days
+}
+
+// A CA is a running Pebble.
 type CA struct {
 	t         testing.TB
 	Port      int    // of its directory, /dir, on all addresses
 	Directory string // on this machine
-	DNS       string // host:port, UDP and TCP
+	DNS       string // host:port of its DNS server, UDP and TCP
 	TLSRoot   []byte // PEM: of its own HTTPS; valid for localhost, this machine's and the Engine's gateway address
 	manage    string
 	records   string
 	log       *lockedBuffer
 }
 
-// Start starts a CA that looks for HTTP-01 and TLS-ALPN-01 answers at these
-// ports, and issues certificates for validity. It stops with the test.
-func Start(t testing.TB, httpPort, tlsPort int, validity time.Duration) *CA {
+// Start starts a CA that stops with the test.
+func Start(t testing.TB, o Options) *CA {
 	t.Helper()
-	c := &CA{t: t, Port: FreePort(t), log: &lockedBuffer{}}
+	c := &CA{t: t, Port: FreePort(t), log: &lockedBuffer{}, DNS: o.DNS}
 	dir := t.TempDir()
-	manage, records, dns := FreePort(t), FreePort(t), FreePort(t)
-	c.DNS = local(dns)
-	c.Directory, c.manage, c.records = "https://"+local(c.Port)+"/dir", "https://"+local(manage), "http://"+local(records)
+	manage := FreePort(t)
+	c.Directory, c.manage = "https://"+local(c.Port)+"/dir", "https://"+local(manage)
 	c.certificate(dir)
-	c.run("pebble-challtestsrv", nil, "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
-		"-dnsserver", c.DNS, "-management", local(records), "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "")
+	if c.DNS == "" {
+		c.DNS = c.names()
+	}
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": fmt.Sprintf("0.0.0.0:%d", c.Port), "managementListenAddress": local(manage),
 		"certificate": filepath.Join(dir, "cert.pem"), "privateKey": filepath.Join(dir, "key.pem"),
-		"httpPort": httpPort, "tlsPort": tlsPort, "keyAlgorithm": "ecdsa",
-		"domainBlocklist": []string{"registry.refused.test"},
-		"retryAfter":      map[string]int{"authz": 1, "order": 1},
-		"profiles":        map[string]any{"default": map[string]any{"description": "of tests", "validityPeriod": int(validity.Seconds())}},
+		"httpPort": o.HTTPPort, "tlsPort": o.TLSPort, "keyAlgorithm": "ecdsa", "domainBlocklist": o.Blocked,
+		"retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles":   map[string]any{"default": map[string]any{"description": "of tests", "validityPeriod": int(cmp.Or(o.Validity, 90*24*time.Hour).Seconds())}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +76,16 @@ func Start(t testing.TB, httpPort, tlsPort int, validity time.Duration) *CA {
 	c.run("pebble", []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, "-config", file, "-dnsserver", c.DNS)
 	c.ready()
 	return c
+}
+
+// names starts a DNS server that says 127.0.0.1 for every name, unless Resolve
+// has said another thing, and no IPv6 address.
+func (c *CA) names() (address string) {
+	c.t.Helper()
+	address, c.records = local(FreePort(c.t)), local(FreePort(c.t))
+	c.run("pebble-challtestsrv", nil, "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
+		"-dnsserver", address, "-management", c.records, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "")
+	return address
 }
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -186,7 +202,8 @@ func (c *CA) Root() []byte {
 	return root
 }
 
-// Resolve makes a name resolve to IPv4 addresses; to none where there are none.
+// Resolve makes its own DNS server answer for a name with IPv4 addresses; with
+// an error where there are none.
 func (c *CA) Resolve(host string, addresses ...string) {
 	c.t.Helper()
 	if len(addresses) == 0 {
@@ -206,7 +223,7 @@ func (c *CA) post(path string, body map[string]any) {
 		c.t.Fatal(err)
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		response, err := http.Post(c.records+path, "application/json", bytes.NewReader(raw))
+		response, err := http.Post("http://"+c.records+path, "application/json", bytes.NewReader(raw))
 		if err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode == http.StatusOK {

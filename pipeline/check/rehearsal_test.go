@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"deployer/internal/pebbletest"
+	"deployer/internal/acmetest"
 	"deployer/project"
 	"deployer/state"
 )
@@ -37,13 +37,13 @@ func freePort(t *testing.T) string {
 type dress struct {
 	http, tls string // ports of this server
 	names     *zone
-	ca        pebbletest.Server
+	ca        *acmetest.CA
 }
 
 func dressUp(t *testing.T) dress {
 	t.Helper()
 	d := dress{http: freePort(t), tls: freePort(t), names: &zone{records: "registry.acme-widgets.fr. 60 IN A 127.0.0.1\n"}}
-	d.ca = pebbletest.Start(t, pebbletest.Options{
+	d.ca = acmetest.Start(t, acmetest.Options{
 		HTTPPort: portNumber(t, d.http), TLSPort: portNumber(t, d.tls),
 		DNS: "127.0.0.1:" + d.names.serve(t, "127.0.0.1", "0"), Blocked: []string{"blocked.acme-widgets.fr"},
 	})
@@ -53,7 +53,7 @@ func dressUp(t *testing.T) dress {
 // world is a stack with the CA's certificate beside its files.
 func (d dress) world(t *testing.T, files committedFiles, engine Engine) *World {
 	t.Helper()
-	files["reg/ca.pem"] = string(d.ca.PEM)
+	files["reg/ca.pem"] = string(d.ca.TLSRoot)
 	w := files.world(t, "reg", nil)
 	w.Engine = engine
 	return w
