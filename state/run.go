@@ -12,6 +12,7 @@ const (
 	KindDeploy   RunKind = "deploy"
 	KindRollback RunKind = "rollback"
 	KindMonitor  RunKind = "monitor" // what its checks say has changed
+	KindReview   RunKind = "review"  // a plan for a pull request; changes nothing
 	KindBackup   RunKind = "backup"
 	KindRestore  RunKind = "restore"
 )
@@ -116,6 +117,8 @@ type Run struct {
 
 	// What was asked for, as far as it differs from "deploy the tip".
 	Want RunTarget `json:"want,omitzero"`
+
+	Review *Review `json:"review,omitempty"` // of kind review
 
 	Phase         Phase  `json:"phase,omitempty"`
 	WaitingFor    string `json:"waiting_for,omitempty"`   // lock, freeze, approval or slot
