@@ -37,13 +37,20 @@ func (p *proxy) judgeRanges(service string, m traefik.Middleware) {
 		p.fail(about+" has no address, and Traefik drops every router with it", "list what may come in: sourcerange=203.0.113.0/24,198.51.100.7")
 		return
 	}
+	open := 0
+	for _, r := range m.Ranges {
+		if prefix, err := netip.ParsePrefix(r); err == nil && prefix.Bits() == 0 {
+			open++
+		}
+	}
 	for _, r := range m.Ranges {
 		prefix, err := netip.ParsePrefix(r)
 		if _, plain := netip.ParseAddr(r); err != nil && plain != nil {
 			p.fail(fmt.Sprintf("%s: %q is neither an address nor a range", about, r), "write 203.0.113.7 or 203.0.113.0/24")
 		}
-		if err == nil && prefix.Bits() == 0 {
-			p.warn(fmt.Sprintf("%s lets everybody in: %s", about, r), "list the addresses that may come in, or remove the allow-list")
+		// Of everybody alone it is left open on purpose.
+		if err == nil && prefix.Bits() == 0 && open < len(m.Ranges) {
+			p.warn(fmt.Sprintf("%s lets everybody in: %s, whatever else it lists", about, r), "take it out, or everything else")
 		}
 	}
 }
