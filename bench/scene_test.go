@@ -85,16 +85,10 @@ func (s *scene) deployed(want state.RunStatus) (took time.Duration, run *state.R
 
 // over asks for a run until it is over, more often than a test would.
 func (s *scene) over(id string) *state.Run {
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
-		run := new(state.Run)
-		s.product.Call("viewer", http.MethodGet, "/api/v1/runs/"+id, nil, run)
-		if run.Status.Terminal() {
-			return run
-		}
-		if time.Now().After(deadline) {
-			s.b.Fatalf("run %s is %s\n%s", id, run.Status, s.product.Log)
-		}
-	}
+	s.product.Follow(id)
+	run := new(state.Run)
+	s.product.Call("viewer", http.MethodGet, "/api/v1/runs/"+id, nil, run)
+	return run
 }
 
 // byHand fetches the tip and brings it up.

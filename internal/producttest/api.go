@@ -1,7 +1,9 @@
 package producttest
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -126,4 +128,28 @@ func (p *Product) RunLog(id string) (text string) {
 	p.T.Helper()
 	p.Call("viewer", http.MethodGet, "/api/v1/runs/"+id+"/log", nil, &text)
 	return text
+}
+
+// Follow returns when a run is over, as the server's event stream says.
+func (p *Product) Follow(id string) {
+	p.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/api/v1/runs/"+id+"/log", nil)
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+p.Keys["viewer"])
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	defer res.Body.Close()
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if lines.Text() == "event: end" {
+			return
+		}
+	}
+	p.T.Fatalf("the stream of run %s broke off before its end\n%s", id, p.Log)
 }
