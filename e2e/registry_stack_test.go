@@ -38,8 +38,15 @@ type registryStack struct {
 
 func newRegistryStack(t *testing.T) *registryStack {
 	t.Helper()
+	return newRegistryStackOf(t, 0)
+}
+
+// newRegistryStackOf is newRegistryStack with a CA whose certificates are
+// valid for a time; 0 is 90 days.
+func newRegistryStackOf(t *testing.T, validity time.Duration) *registryStack {
+	t.Helper()
 	s := &registryStack{product: newProduct(t), http: acmetest.FreePort(t), https: acmetest.FreePort(t), own: acmetest.FreePort(t)}
-	s.ca = acmetest.Start(t, acmetest.Options{HTTPPort: s.http, TLSPort: s.https, Blocked: []string{"registry.refused.test"}})
+	s.ca = acmetest.Start(t, acmetest.Options{HTTPPort: s.http, TLSPort: s.https, Blocked: []string{"registry.refused.test"}, Validity: validity})
 	domain := s.Stack[len(s.Stack)-8:] + ".acme-widgets.fr"
 	s.host, s.dir = "registry."+domain, s.Path("registry")
 	s.ca.Resolve(s.host, "127.0.0.1")
@@ -200,20 +207,27 @@ func promotedRegistry(t *testing.T) *registryStack {
 	return s
 }
 
-// ask asks the registry over HTTPS, trusting the CA of the test.
-func (s *registryStack) ask() (status int, err error) {
+// transport trusts the CA of the test and finds the registry on this machine.
+func (s *registryStack) transport() *http.Transport {
+	s.t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(s.read("ca.pem")))
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	return &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: roots},
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", s.https))
 		},
-	}}
-	response, err := client.Get(fmt.Sprintf("https://%s:%d/v2/", s.host, s.https))
-	if err != nil {
-		return 0, err
 	}
-	return response.StatusCode, response.Body.Close()
+}
+
+// ask asks the registry over HTTPS, and returns the certificate that it presented.
+func (s *registryStack) ask() (status int, presented *x509.Certificate, err error) {
+	s.t.Helper()
+	client := http.Client{Timeout: 5 * time.Second, Transport: s.transport()}
+	response, err := client.Get(fmt.Sprintf("https://%s/v2/", s.address()))
+	if err != nil {
+		return 0, nil, err
+	}
+	return response.StatusCode, response.TLS.PeerCertificates[0], response.Body.Close()
 }

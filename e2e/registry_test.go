@@ -218,7 +218,7 @@ func (s *registryStack) answers(t *testing.T) {
 	if now := s.Now(); now.Health != "healthy" || now.LastGood == nil || now.Live.ID != now.LastGood.ID {
 		t.Errorf("the stack is %s", now.Health)
 	}
-	if status, err := s.ask(); err != nil || status != 401 {
+	if status, _, err := s.ask(); err != nil || status != 401 {
 		t.Errorf("the registry answers %d, %v", status, err)
 	}
 }
