@@ -198,6 +198,7 @@ func TestWhatCouldNotBeSentIsSentLater(t *testing.T) {
 			n.RunChanged(nil)
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if tries < 8 || tries > 20 {
 			t.Errorf("%d tries in an hour", tries)
 		}
