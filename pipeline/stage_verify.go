@@ -26,8 +26,9 @@ func verify(ctx context.Context, x *Execution) error {
 // runChecks runs `containers` and the given checks and returns the keys of
 // those that failed. A check that fails for a cause known from before the
 // change only warns. Once one has failed the release is judged: the others
-// look once, for what they see now, and what is wrong is searched for once.
+// look once, for what they see now, and why is explained once.
 func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check.Spec, known map[string]string) (failing []string) {
+	explained := false
 	for _, spec := range check.WithDefaults(specs, "containers") {
 		started := x.runner.now()
 		if len(failing) > 0 {
@@ -38,8 +39,10 @@ func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check
 			result.Status = state.StepWarned
 			result.Hint = "it failed before the push too: look outside of it"
 		}
-		if len(failing) == 0 {
+		if !explained {
+			before := result.Message
 			result = check.Diagnose(ctx, spec, w, result)
+			explained = result.Message != before
 		}
 		x.record(spec.TitleIn(w.Env), result, x.since(started))
 		if result.Status == state.StepFailed {
