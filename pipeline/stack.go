@@ -22,6 +22,7 @@ type Stack struct {
 	Poll        time.Duration
 	Approval    bool     // a push waits for a person once preflight has passed
 	Freezes     []Freeze // when pushes wait
+	Policy      Policy   // judges what is new; nil: everything may run
 
 	Mirror *gitsync.Mirror
 	Keys   secrets.Keyring

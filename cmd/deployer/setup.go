@@ -49,10 +49,14 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 			return nil, fmt.Errorf("stacks.%s.target: %w", name, err)
 		}
 		s.targets[target] = true
+		judge, err := a.policy(c, stack)
+		if err != nil {
+			return nil, fmt.Errorf("stacks.%s.%w", name, err)
+		}
 		s.stacks = append(s.stacks, &pipeline.Stack{
 			Name: name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
 			Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
-			Poll: c.Repositories[stack.Repository].Poll, Approval: stack.Approval, Freezes: freezes(stack.Freeze),
+			Poll: c.Repositories[stack.Repository].Poll, Approval: stack.Approval, Freezes: freezes(stack.Freeze), Policy: judge,
 			Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
 			Roots: pipeline.NewRoots(a.started.Data, a.memory, name),
 		})
