@@ -32,14 +32,14 @@ func (a *app) policy(c *config.Config, stack *config.Stack) (pipeline.Policy, er
 		Data: pipeline.NewRoots(a.started.Data, a.memory, stack.Name).Data,
 	}
 	if socket, ok := strings.CutPrefix(stack.Target.Docker, "unix://"); ok {
-		host.Sockets, host.Resolve = []string{socket}, resolve
+		host.Sockets, host.Resolve = []string{socket}, realName
 	}
 	p, err := policy.New(want.Base, want.Allow, want.Deny, host)
 	return judge{p}, err
 }
 
-// resolve follows the symlinks of a path as far as it exists.
-func resolve(path string) string {
+// realName follows the symlinks of a path as far as it exists.
+func realName(path string) string {
 	rest := ""
 	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
 		if real, err := filepath.EvalSymlinks(at); err == nil {

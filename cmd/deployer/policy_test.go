@@ -25,7 +25,7 @@ func TestCheckJudgesByAPolicy(t *testing.T) {
 	deployer(t, "", "check", dir, "--policy", "tight").want(t, 2, "none, baseline or strict")
 }
 
-func TestResolveFollowsSymlinksAsFarAsThereIsSomething(t *testing.T) {
+func TestRealNameFollowsSymlinksAsFarAsThereIsSomething(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestResolveFollowsSymlinksAsFarAsThereIsSomething(t *testing.T) {
 		dir + "/../" + filepath.Base(dir) + "/here": dir,
 		"/no/such/path": "/no/such/path",
 	} {
-		if got := resolve(path); got != want {
+		if got := realName(path); got != want {
 			t.Errorf("%s is %s, want %s", path, got, want)
 		}
 	}
