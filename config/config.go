@@ -34,6 +34,8 @@ type Config struct {
 	Notify         []Notifier             `yaml:"notify"`
 	Retention      Retention              `yaml:"retention"`
 
+	Path string `yaml:"-"` // of the file itself, absolute
+
 	// Warnings are for the log: the file works, but not as one would want.
 	Warnings Problems `yaml:"-"`
 }
@@ -62,6 +64,7 @@ func Load(path string) (*Config, error) {
 	doc.warnOfInlineSecrets(mode)
 	doc.warnings.sort()
 	c.Warnings = doc.warnings
+	c.Path = filepath.Join(dir, filepath.Base(path))
 	return c, nil
 }
 
@@ -101,7 +104,7 @@ func defaults() *Config {
 		Listen:    "127.0.0.1:8484",
 		Data:      "/var/lib/deployer",
 		Workers:   4,
-		Policy:    Policy{Base: PolicyNone},
+		Policy:    Policy{Base: PolicyBaseline},
 		Retention: defaultRetention,
 	}
 }

@@ -148,7 +148,7 @@ func TestDefaults(t *testing.T) {
 	for _, name := range []string{"good/empty.yaml", "good/nulls.yaml"} {
 		c := load(t, name)
 		if c.Listen != "127.0.0.1:8484" || c.Data != "/var/lib/deployer" || c.Workers != 4 ||
-			c.Policy.Base != PolicyNone || c.Retention != (Retention{Runs: 500, Age: 365 * 24 * time.Hour, Log: 16 << 20}) {
+			c.Policy.Base != PolicyBaseline || c.Retention != (Retention{Runs: 500, Age: 365 * 24 * time.Hour, Log: 16 << 20}) {
 			t.Errorf("%s: got %+v", name, c)
 		}
 	}

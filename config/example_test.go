@@ -66,8 +66,8 @@ func TestWhatTheExampleCommentsOutIsRefusedByName(t *testing.T) {
 		got = append(got, p.Path)
 	}
 	want := []string{
-		"oidc", "repositories.infra.forge", "stacks.registry.policy",
-		"stacks.swarmed.target.swarm", "stacks.everywhere.target.hosts", `stacks."apps/*"`,
+		"oidc", "repositories.infra.forge",
+		"stacks.swarmed.target.swarm", "stacks.everywhere.target.hosts",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"path"
@@ -50,6 +51,20 @@ func (s *Stack) complete(name string) {
 // Template reports whether the stack stands for one stack in each folder that
 // its directory matches.
 func (s *Stack) Template() bool { return strings.HasSuffix(s.Name, "/*") }
+
+// In is the stack that a template stands for in one of its folders.
+func (s *Stack) In(directory string) (*Stack, error) {
+	one := *s
+	one.Name, one.Directory = path.Base(directory), directory
+	one.Project = strings.ReplaceAll(one.Name, ".", "-")
+	if !nameRule.MatchString(one.Name) || !projectRule.MatchString(one.Project) {
+		return nil, fmt.Errorf("%q cannot be the name of a stack: %s", one.Name, nameHint)
+	}
+	return &one, nil
+}
+
+// Folder is the folder whose folders a template stands for.
+func (s *Stack) Folder() string { return strings.TrimSuffix(s.Directory, "/*") }
 
 var (
 	projectRule     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)

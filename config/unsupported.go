@@ -9,7 +9,6 @@ var unsupportedServer = []struct {
 	used               func(c *Config) bool
 }{
 	{"oidc", "signing in through OIDC", "use tokens", func(c *Config) bool { return c.OIDC != nil }},
-	{"policy", "a policy other than none", "take it out or write none", func(c *Config) bool { return !c.Policy.lax() }},
 }
 
 var unsupportedRepository = []struct {
@@ -23,11 +22,9 @@ var unsupportedStack = []struct {
 	key, what, instead string
 	used               func(s *Stack) bool
 }{
-	{"", "several stacks by one pattern", "write one entry for each folder", (*Stack).Template},
 	{"target.swarm", "a Swarm as target", "use docker", func(s *Stack) bool { return s.Target.Swarm != "" }},
 	{"target.hosts", "several hosts as target", "write one stack for each host, with docker", func(s *Stack) bool { return len(s.Target.Hosts) > 0 }},
 	{"reconcile", "healing of drift", "write report or take it out", func(s *Stack) bool { return s.Reconcile == ReconcileHeal }},
-	{"policy", "a policy other than none", "take it out or write none", func(s *Stack) bool { return !s.Policy.lax() }},
 }
 
 func refuseUnsupported(doc *document, c *Config) {

@@ -23,7 +23,7 @@ type acceptance struct {
 
 // accept takes one delivery.
 func (a *acceptance) accept(d *delivery) error {
-	d.receipt = state.Receipt{}
+	d.receipt, d.announced = state.Receipt{}, false
 	taken, err := a.alreadyTaken(d)
 	if err != nil {
 		return err
@@ -41,9 +41,12 @@ func (a *acceptance) accept(d *delivery) error {
 		if ignored != "" {
 			d.receipt.Ignored = ignored
 		}
+		if err := a.announce(d, event); err != nil {
+			return err
+		}
 	}
 	switch {
-	case len(d.receipt.Runs) > 0:
+	case len(d.receipt.Runs) > 0, d.announced:
 		d.receipt.Ignored = ""
 	case d.receipt.Ignored == "":
 		d.receipt.Ignored = "the delivery announces no push"
@@ -69,6 +72,29 @@ func (a *acceptance) acceptEvent(repository string, event state.Event) (runs []*
 		runs = append(runs, run)
 	}
 	return runs, ignored, nil
+}
+
+// announce notes an event for the branch whose folders are stacks: which of
+// them it concerns, only a look at the branch can tell.
+func (a *acceptance) announce(d *delivery, event state.Event) error {
+	if uninteresting(event) != "" {
+		return nil
+	}
+	for _, t := range a.q.setup.Load().origin.templates {
+		if t.Repository != d.repository || "refs/heads/"+t.Branch != event.Ref {
+			continue
+		}
+		kept, err := a.tx.Template(t.Name)
+		if err != nil {
+			return err
+		}
+		kept.Announce(state.Announced{Delivery: event.Delivery, Actor: event.Actor, Commit: event.After, Subject: event.Subject, Author: event.Author})
+		if err := a.tx.PutTemplate(kept); err != nil {
+			return err
+		}
+		d.announced = true
+	}
+	return nil
 }
 
 // push queues a run for one stack, or says what the delivery itself proves.

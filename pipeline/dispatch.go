@@ -24,6 +24,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	room := q.giveRoomBack(ctx)
 	q.restoreFiles(q.stacks())
 	q.removeHelpers()
+	branches := q.watchBranches(ctx)
 	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
 	for {
 		wait, err := q.scheduleBackups(dispatchEvery)
@@ -35,6 +36,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 		}
 		select {
 		case <-ctx.Done():
+			<-branches
 			<-polls
 			<-chores
 			<-watch

@@ -22,6 +22,7 @@ type Folder struct {
 	Project     string // compose project
 	Environment string // empty: the top level of pipeline.yaml
 	Keys        secrets.Keyring
+	Policy      Policy // nil: none is asked
 }
 
 // onServer are checks that only say something on the server that deploys: of
@@ -46,7 +47,7 @@ func CheckFolder(ctx context.Context, f Folder) ([]state.Step, error) {
 		return nil, err
 	}
 	x := &Execution{
-		Stack: &Stack{Name: f.Project, Project: f.Project, Directory: f.Directory, Environment: f.Environment, Keys: f.Keys,
+		Stack: &Stack{Name: f.Project, Project: f.Project, Directory: f.Directory, Environment: f.Environment, Keys: f.Keys, Policy: f.Policy,
 			Roots: NewRoots("/var/lib/deployer", "/run/deployer", f.Project)},
 		Run: &state.Run{}, Known: &state.Stack{}, Log: io.Discard, Mask: secrets.NewRedactor(), Tree: f.Tree,
 		runner: &Runner{parts: Parts{Vault: vault, Now: time.Now, Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver}},
@@ -69,6 +70,7 @@ func (x *Execution) checkFolder(ctx context.Context) {
 	if x.resolveFiles(ctx) != nil {
 		return
 	}
+	_ = x.judgePolicy(ctx) // its steps say all; the checks say theirs
 	specs := x.preflightChecks()
 	asked := make([]check.Spec, 0, len(specs))
 	for _, spec := range specs {
@@ -103,6 +105,9 @@ func (x *Execution) withoutKey(err *secrets.Error) {
 	env.Hint = "give the private key with --age-key, where you have it; the server has its own"
 	why := check.Result{Status: state.StepSkipped, Message: "it needs the env file, which no key at hand decrypts"}
 	x.record("compose", why, 0)
+	if x.Stack.Policy != nil {
+		x.record("policy", why, 0)
+	}
 	for _, spec := range x.preflightChecks() {
 		if onServer[spec.Check()] {
 			x.record(spec.Title(), notHere(), 0)

@@ -35,6 +35,7 @@ type bench struct {
 
 	dir, recipient string
 	stacks         []*Stack
+	templates      []*Template
 	parts          Parts
 	env            gittest.File
 	halt           func() // stops the queue; nil while it does not serve
@@ -119,6 +120,9 @@ func (b *bench) commit(message string, files gittest.Files) string {
 // renew makes a queue over the store, as a new start of the process does.
 func (b *bench) renew() {
 	b.queue = NewQueue(b.store, NewRunner(b.store, b.parts), b.stacks, 4, b.parts.Log, b.seen)
+	if len(b.templates) > 0 {
+		b.queue.Reload(b.stacks, 4, b.templates...)
+	}
 }
 
 // serve starts runs from now on.

@@ -105,6 +105,9 @@ func (q *Queue) storeWaiting() {
 		}
 		q.intake.expect(len(batch))
 		for _, d := range batch {
+			if err == nil && d.announced {
+				q.lookSoon(d.repository)
+			}
 			d.stored <- err
 		}
 		return

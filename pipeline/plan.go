@@ -55,6 +55,11 @@ func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Cha
 	if err != nil {
 		return nil, x.masked(err)
 	}
+	if s.Policy != nil {
+		if refusals := s.Policy.Judge(p, x.safeguards()); len(refusals) > 0 {
+			return nil, x.masked(refused(s.Policy, refusals))
+		}
+	}
 	// An image that is not here yet is not what runs: its service differs without it, too.
 	images, _ := s.Target.Images(ctx, p, "never", io.Discard)
 	p.PinImages(images)

@@ -107,6 +107,13 @@ func (q *Queue) pollWants(tx *state.Tx, stack *Stack, known *state.Stack, run *s
 	if v, _ := stack.admit(run, known, q.now()); v == verdictIgnore {
 		return false, nil
 	}
+	under, err := underWay(tx, run)
+	return !under, err
+}
+
+// underWay reports whether the stack has a run that is, or will be, for the
+// same commit.
+func underWay(tx *state.Tx, run *state.Run) (bool, error) {
 	active, err := tx.ActiveRuns()
 	if err != nil {
 		return false, err
@@ -114,8 +121,8 @@ func (q *Queue) pollWants(tx *state.Tx, stack *Stack, known *state.Stack, run *s
 	for _, other := range active {
 		if other.Stack == run.Stack && other.Kind == state.KindDeploy && other.Want.Commit == "" &&
 			(other.Commit == run.Commit || other.Status == state.RunQueued) {
-			return false, nil
+			return true, nil
 		}
 	}
-	return true, nil
+	return false, nil
 }

@@ -27,6 +27,8 @@ type Queue struct {
 	monitor *monitor
 	wake    chan struct{}
 
+	folding sync.Mutex // held while folders become stacks
+
 	mu      sync.Mutex
 	running map[string]*running // by run id
 	group   sync.WaitGroup
@@ -49,11 +51,12 @@ func NewQueue(store *state.Store, runner *Runner, stacks []*Stack, workers int, 
 	return q
 }
 
-// following returns the stacks that are deployed from a ref, by name.
+// following returns the stacks that deployer.yaml names and that are deployed
+// from a ref, by name. Those in a template's folders a look at the branch finds.
 func (q *Queue) following(repository, ref string) []*Stack {
 	var out []*Stack
 	for _, s := range q.stacks() {
-		if s.Repository == repository && s.ref() == ref {
+		if s.Template == "" && s.Repository == repository && s.ref() == ref {
 			out = append(out, s)
 		}
 	}

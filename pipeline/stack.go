@@ -22,6 +22,9 @@ type Stack struct {
 	Poll        time.Duration
 	Approval    bool     // a push waits for a person once preflight has passed
 	Freezes     []Freeze // when pushes wait
+	Policy      Policy   // judges what is new; nil: everything may run
+	Template    string   // that it comes from; empty where deployer.yaml names the stack itself
+	Left        bool     // its folder is no longer on the branch; what runs of it was left alone
 
 	Mirror *gitsync.Mirror
 	Keys   secrets.Keyring

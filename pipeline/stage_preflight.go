@@ -96,6 +96,9 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 	if err := x.resolveFiles(ctx); err != nil {
 		return err
 	}
+	if err := x.judgePolicy(ctx); err != nil {
+		return err
+	}
 	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
 }
 

@@ -82,6 +82,9 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 	a.notifier = a.newNotifier()
 	metrics := &observers{}
 	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier)
+	if len(s.templates) > 0 {
+		a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
+	}
 	a.server, err = server.New(server.Options{
 		Store: a.store, Intake: a.queue, Control: a.queue, Stacks: a.queue, Access: s.access,
 		URL: a.started.URL, TLS: serverTLS(a.started), TrustedProxies: a.started.TrustedProxies,

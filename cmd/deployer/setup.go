@@ -17,11 +17,12 @@ import (
 // A setup is what follows from one deployer.yaml. It is never changed: a
 // reload makes the next one.
 type setup struct {
-	config  *config.Config
-	stacks  []*pipeline.Stack
-	targets map[*compose.Target]bool // those that the stacks run on
-	access  server.Access
-	secrets []config.Secret // to be masked wherever text is written
+	config    *config.Config
+	stacks    []*pipeline.Stack
+	templates []*pipeline.Template
+	targets   map[*compose.Target]bool // those that the stacks run on
+	access    server.Access
+	secrets   []config.Secret // to be masked wherever text is written
 }
 
 // setUp makes the setup of a configuration, with the mirrors and targets that
@@ -49,15 +50,48 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 			return nil, fmt.Errorf("stacks.%s.target: %w", name, err)
 		}
 		s.targets[target] = true
-		s.stacks = append(s.stacks, &pipeline.Stack{
-			Name: name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
-			Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
-			Poll: c.Repositories[stack.Repository].Poll, Approval: stack.Approval, Freezes: freezes(stack.Freeze),
-			Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
-			Roots: pipeline.NewRoots(a.started.Data, a.memory, name),
-		})
+		if stack.Template() {
+			s.templates = append(s.templates, a.template(c, stack, target, keys))
+			continue
+		}
+		one, err := a.stack(c, stack, target, keys)
+		if err != nil {
+			return nil, fmt.Errorf("stacks.%s.%w", name, err)
+		}
+		one.Poll = c.Repositories[stack.Repository].Poll
+		s.stacks = append(s.stacks, one)
 	}
 	return s, nil
+}
+
+func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) (*pipeline.Stack, error) {
+	judge, err := a.policy(c, stack)
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline.Stack{
+		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
+		Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
+		Approval: stack.Approval, Freezes: freezes(stack.Freeze), Policy: judge,
+		Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
+		Roots: pipeline.NewRoots(a.started.Data, a.memory, stack.Name),
+	}, nil
+}
+
+// template is an entry that stands for one stack in each folder. The branch is
+// polled once for all of them.
+func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) *pipeline.Template {
+	return &pipeline.Template{
+		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Folder: stack.Folder(),
+		Poll: c.Repositories[stack.Repository].Poll, Mirror: a.mirrors[stack.Repository],
+		Make: func(_, directory string) (*pipeline.Stack, error) {
+			one, err := stack.In(directory)
+			if err != nil {
+				return nil, err
+			}
+			return a.stack(c, one, target, keys)
+		},
+	}
 }
 
 // enforce puts a setup in the place of the one in force. The stacks change
@@ -68,7 +102,7 @@ func (a *app) enforce(s *setup) error {
 	for name, r := range s.config.Repositories {
 		a.mirrors[name].SetRemote(remote(r))
 	}
-	a.queue.Reload(s.stacks, s.config.Workers)
+	a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
 	a.server.Reload(s.access)
 	return a.closeUnused(s)
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"deployer/config"
+	"deployer/project/policy"
+)
+
+func TestDeployerYAMLKnowsEveryRule(t *testing.T) {
+	if rules := policy.Rules(); !maps.Equal(rules, config.PolicyRules) {
+		t.Errorf("the rules are %v, deployer.yaml knows %v", rules, config.PolicyRules)
+	}
+}
+
+func TestCheckJudgesByAPolicy(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "compose.yaml"), "services:\n  web: {image: \"nginx:1\", privileged: true}\n")
+	deployer(t, "", "check", dir).want(t, 0)
+	deployer(t, "", "check", dir, "--policy", "baseline").want(t, 1, "policy", "service web", "privileged: true", "allow: [privileged]")
+	deployer(t, "", "check", dir, "--policy", "none").want(t, 0, "none refuses nothing")
+	deployer(t, "", "check", dir, "--policy", "tight").want(t, 2, "none, baseline or strict")
+}
+
+func TestRealNameFollowsSymlinksAsFarAsThereIsSomething(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/run/docker.sock.not.there", filepath.Join(dir, "dangling")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir, filepath.Join(dir, "here")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir + "/here":          dir,
+		dir + "/here/new/file": dir + "/new/file",
+		dir + "/dangling":      "/run/docker.sock.not.there",
+		dir + "/../" + filepath.Base(dir) + "/here": dir,
+		"/no/such/path": "/no/such/path",
+	} {
+		if got := realName(path); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,421 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"deployer/gitsync"
+	"deployer/state"
+)
+
+// lookAgain is the time after which a branch that could not be looked at is
+// tried again.
+const lookAgain = 15 * time.Second
+
+// A branch is what templates follow. It is looked at as a whole, at the start,
+// after each push and at its interval: which folders there are, and which of
+// them a push concerns.
+type branch struct {
+	repository string
+	name       string // short
+	mirror     *gitsync.Mirror
+	poll       time.Duration
+	templates  []*Template
+	wake       chan struct{} // gets a signal when a push was announced
+	said       string        // the collisions that were logged last
+}
+
+// watchBranches looks at the branches of the templates until ctx ends. The
+// channel is closed when it has stopped.
+func (q *Queue) watchBranches(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			o := q.setup.Load().origin
+			watching, stop := context.WithCancel(ctx)
+			var group sync.WaitGroup
+			for _, b := range o.branches {
+				group.Go(func() { q.watchBranch(watching, b) })
+			}
+			select {
+			case <-ctx.Done():
+			case <-o.replaced:
+			}
+			stop()
+			group.Wait()
+		}
+	}()
+	return done
+}
+
+func (q *Queue) watchBranch(ctx context.Context, b *branch) {
+	var tick <-chan time.Time
+	if b.poll > 0 {
+		ticker := time.NewTicker(b.poll)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		var again <-chan time.Time
+		if err := q.lookAt(ctx, b); err != nil && ctx.Err() == nil {
+			q.log.Warn("look at a branch for the stacks in its folders", "repository", b.repository, "branch", b.name, "error", err, "hint", Hint(err))
+			again = time.After(lookAgain)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		case <-b.wake:
+		case <-again:
+		}
+	}
+}
+
+// lookSoon has the branches of a repository looked at.
+func (q *Queue) lookSoon(repository string) {
+	for _, b := range q.setup.Load().origin.branches {
+		if b.repository != repository {
+			continue
+		}
+		select {
+		case b.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// lookAt brings the stacks in line with the folders of the branch's tip, and
+// queues a run for each that the way there from its last run concerns. What is
+// cut off is done again by the next look.
+func (q *Queue) lookAt(ctx context.Context, b *branch) error {
+	announced, err := q.announced(b) // before the fetch: what comes later is for the next look
+	if err != nil {
+		return err
+	}
+	snapshot, err := b.mirror.Fetch(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	found := map[string][]string{}
+	for _, t := range b.templates {
+		if found[t.Name], err = t.folders(snapshot); err != nil {
+			return err
+		}
+	}
+	inForce, err := q.refold(b, snapshot.Commit, found)
+	if err != nil || !inForce {
+		return err
+	}
+	if err := q.queueConcerned(ctx, b, snapshot, announced); err != nil {
+		return fmt.Errorf("queue what %s concerns: %w", short(snapshot.Commit), err)
+	}
+	return q.keepCommits(b.mirror)
+}
+
+// announced are the pushes that wait for a look, the newest last.
+func (q *Queue) announced(b *branch) (out []state.Announced, err error) {
+	err = q.store.View(func(tx *state.Tx) error {
+		out = nil
+		for _, t := range b.templates {
+			kept, err := tx.Template(t.Name)
+			if err != nil {
+				return err
+			}
+			out = append(out, kept.Pending...)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// refold puts the folders that were found in the place of those that were
+// known. It reports false where deployer.yaml was read again meanwhile: then
+// the look was for nothing.
+func (q *Queue) refold(b *branch, tip string, found map[string][]string) (inForce bool, err error) {
+	q.folding.Lock()
+	defer q.folding.Unlock()
+	o := q.setup.Load().origin
+	if !slices.Contains(o.branches, b) {
+		return false, nil
+	}
+	var e *expansion
+	err = q.store.Update(func(tx *state.Tx) error {
+		kept, err := keptTemplates(tx, o)
+		if err != nil {
+			return err
+		}
+		before := map[string][]string{}
+		for _, t := range o.templates {
+			before[t.Name] = slices.Clone(kept[t.Name].Folders)
+		}
+		for _, t := range b.templates {
+			k := kept[t.Name]
+			k.Left = append(k.Left, k.Folders...)
+			k.Head, k.Folders = tip, found[t.Name]
+		}
+		e = o.expand(kept, func(t *Template, directory string) bool { return slices.Contains(before[t.Name], directory) })
+		for _, t := range b.templates {
+			k := kept[t.Name]
+			k.Left = slices.Compact(slices.Sorted(slices.Values(slices.DeleteFunc(k.Left, func(d string) bool { return slices.Contains(found[t.Name], d) }))))
+			k.Folders = slices.DeleteFunc(slices.Clone(k.Folders), func(d string) bool { return !e.has(t, d) })
+			if err := tx.PutTemplate(k); err != nil {
+				return err
+			}
+		}
+		return putWarnings(tx, e.warnings(b.templates))
+	})
+	if err != nil {
+		return false, err
+	}
+	q.sayCollisions(b, e.collisions)
+	q.swap(&setup{stacks: e.stacks, workers: o.workers, origin: o, replaced: make(chan struct{})})
+	return true, nil
+}
+
+// keptTemplates is what is kept of every template, by name.
+func keptTemplates(tx *state.Tx, o *origin) (map[string]*state.Template, error) {
+	kept := map[string]*state.Template{}
+	for _, t := range o.templates {
+		k, err := tx.Template(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		kept[t.Name] = k
+	}
+	return kept, nil
+}
+
+func putWarnings(tx *state.Tx, warnings map[string]string) error {
+	for name, text := range warnings {
+		known, err := tx.Stack(name)
+		if err != nil {
+			return err
+		}
+		if known.Warning == text {
+			continue
+		}
+		known.Warning = text
+		if err := tx.PutStack(known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sayCollisions logs what is not a stack, and why, once.
+func (q *Queue) sayCollisions(b *branch, collisions []collision) {
+	var texts []string
+	for _, c := range collisions {
+		texts = append(texts, c.text)
+	}
+	said := strings.Join(texts, "\n")
+	if said == b.said {
+		return
+	}
+	b.said = said
+	for _, text := range texts {
+		q.log.Error(text, "repository", b.repository, "branch", b.name, "hint", "the folder is not deployed: rename it, or change the other in deployer.yaml")
+	}
+}
+
+// changesSince are the paths that differ between commits and a snapshot.
+type changesSince struct {
+	to     *gitsync.Snapshot
+	mirror *gitsync.Mirror
+	known  map[string][]string
+}
+
+// from returns false where the commit is not in the mirror any more.
+func (c *changesSince) from(ctx context.Context, commit string) (paths []string, ok bool, err error) {
+	if paths, ok := c.known[commit]; ok {
+		return paths, true, nil
+	}
+	before, err := c.mirror.Snapshot(ctx, commit)
+	if errors.Is(err, gitsync.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if paths, err = gitsync.Diff(ctx, before, c.to); err != nil {
+		return nil, false, err
+	}
+	c.known[commit] = paths
+	return paths, true, nil
+}
+
+// queueConcerned queues the runs of one look.
+func (q *Queue) queueConcerned(ctx context.Context, b *branch, tip *gitsync.Snapshot, announced []state.Announced) error {
+	changes := &changesSince{to: tip, mirror: b.mirror, known: map[string][]string{}}
+	stacks := q.inFolders(b)
+	concerned := map[string]bool{}
+	judged := map[string]string{} // by stack: the commit that was compared with
+	for _, s := range stacks {
+		var known *state.Stack
+		if err := q.store.View(func(tx *state.Tx) (err error) {
+			known, err = tx.Stack(s.Name)
+			return err
+		}); err != nil {
+			return err
+		}
+		if known.Judged != nil {
+			judged[s.Name] = known.Judged.Commit
+		}
+		var err error
+		if concerned[s.Name], err = concernedIn(ctx, s, known, changes, len(announced) > 0); err != nil {
+			return err
+		}
+	}
+	var queued, superseded []*state.Run
+	err := q.store.Update(func(tx *state.Tx) error {
+		queued, superseded = nil, nil
+		for _, s := range stacks {
+			known, err := tx.Stack(s.Name)
+			if err != nil {
+				return err
+			}
+			if !concerned[s.Name] {
+				if err := agree(tx, known, judged[s.Name], tip.Commit); err != nil {
+					return err
+				}
+				continue
+			}
+			run, err := q.runOfLook(tx, s, known, tip, announced)
+			if err != nil || run == nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			queued = append(queued, run)
+			if err := q.enqueue(tx, run, &superseded); err != nil {
+				return err
+			}
+		}
+		return errors.Join(settleAnnounced(tx, b, announced), rememberRuns(tx, b.repository, announced, queued))
+	})
+	if err == nil && len(queued) > 0 {
+		q.changed(append(superseded, queued...)...)
+	}
+	return err
+}
+
+// inFolders are the stacks in the folders of a branch, by name.
+func (q *Queue) inFolders(b *branch) []*Stack {
+	var out []*Stack
+	for _, s := range q.stacks() {
+		if !s.Left && slices.ContainsFunc(b.templates, func(t *Template) bool { return t.Name == s.Template }) {
+			out = append(out, s)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Stack) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// concernedIn reports whether a stack wants a run for the tip: it had none yet,
+// one of its files changed since the last, or that is worth another try.
+func concernedIn(ctx context.Context, s *Stack, known *state.Stack, changes *changesSince, pushed bool) (bool, error) {
+	j := known.Judged
+	switch {
+	case j == nil, j.Outage:
+		return true, nil
+	case j.Commit == changes.to.Commit:
+		return pushed && j.Again, nil
+	case j.Again && j.Release == "": // what its files read is not known
+		return true, nil
+	}
+	paths, ok, err := changes.from(ctx, j.Commit)
+	if err != nil || !ok {
+		return !ok, err
+	}
+	concerned, err := concerns(paths, s.Directory, known.Paths, known.Reads)
+	return concerned != "", err
+}
+
+// agree notes that the tip is as good to a stack as the commit that its last
+// run was for.
+func agree(tx *state.Tx, known *state.Stack, judged, tip string) error {
+	j := known.Judged
+	if j == nil || j.Commit != judged || known.Head == tip && j.Commit == tip {
+		return nil
+	}
+	known.Head = tip
+	if j.Status == state.RunSucceeded || j.Status == state.RunUnchanged {
+		j.Commit = tip
+	}
+	return tx.PutStack(known)
+}
+
+// runOfLook makes a stack's run for the tip; nil where it is held, or has one.
+func (q *Queue) runOfLook(tx *state.Tx, s *Stack, known *state.Stack, tip *gitsync.Snapshot, announced []state.Announced) (*state.Run, error) {
+	run := &state.Run{
+		ID: state.NewRunID(), Stack: s.Name, Kind: state.KindDeploy, Environment: s.Environment,
+		Trigger: state.Trigger{Kind: state.TriggerPoll}, Commit: tip.Commit, Subject: tip.Subject, Author: tip.Author,
+		Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
+	}
+	if n := len(announced); n > 0 {
+		run.Trigger = state.Trigger{Kind: state.TriggerWebhook, Actor: announced[n-1].Actor, Delivery: announced[n-1].Delivery}
+	}
+	if known.Head != tip.Commit {
+		known.Head, known.HeadRelease = tip.Commit, ""
+		if err := tx.PutStack(known); err != nil {
+			return nil, err
+		}
+	}
+	if v, _ := s.admit(run, known, q.now()); v == verdictIgnore {
+		return nil, nil
+	}
+	under, err := underWay(tx, run)
+	if err != nil || under {
+		return nil, err
+	}
+	return run, nil
+}
+
+// settleAnnounced forgets the pushes that were looked at.
+func settleAnnounced(tx *state.Tx, b *branch, announced []state.Announced) error {
+	for _, t := range b.templates {
+		kept, err := tx.Template(t.Name)
+		if err != nil {
+			return err
+		}
+		before := len(kept.Pending)
+		kept.Pending = slices.DeleteFunc(kept.Pending, func(a state.Announced) bool { return slices.Contains(announced, a) })
+		if len(kept.Pending) == before {
+			continue
+		}
+		if err := tx.PutTemplate(kept); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rememberRuns notes what became of the newest delivery, so that it can be
+// sent again where a run of it failed before it changed anything.
+func rememberRuns(tx *state.Tx, repository string, announced []state.Announced, runs []*state.Run) error {
+	if len(announced) == 0 || len(runs) == 0 {
+		return nil
+	}
+	id := announced[len(announced)-1].Delivery
+	if id == "" {
+		return nil
+	}
+	taken, err := tx.Delivery(repository, id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		taken.Runs = append(taken.Runs, r.ID)
+	}
+	return tx.PutDelivery(repository, id, taken)
+}
