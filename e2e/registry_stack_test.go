@@ -46,6 +46,9 @@ func newRegistryStack(t *testing.T) *registryStack {
 func newRegistryStackOf(t *testing.T, validity time.Duration) *registryStack {
 	t.Helper()
 	s := &registryStack{product: newProduct(t), http: acmetest.FreePort(t), https: acmetest.FreePort(t), own: acmetest.FreePort(t)}
+	s.Stop()
+	s.Configure("generic", "    policy: {allow: [docker_socket]}\n") // Traefik asks the Engine for routers
+	s.Start()
 	s.ca = acmetest.Start(t, acmetest.Options{HTTPPort: s.http, TLSPort: s.https, Blocked: []string{"registry.refused.test"}, Validity: validity})
 	domain := s.Stack[len(s.Stack)-8:] + ".acme-widgets.fr"
 	s.host, s.dir = "registry."+domain, s.Path("registry")
