@@ -23,7 +23,7 @@ type acceptance struct {
 
 // accept takes one delivery.
 func (a *acceptance) accept(d *delivery) error {
-	d.receipt, d.announced = state.Receipt{}, false
+	d.receipt = state.Receipt{}
 	taken, err := a.alreadyTaken(d)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (a *acceptance) accept(d *delivery) error {
 		}
 	}
 	switch {
-	case len(d.receipt.Runs) > 0, d.announced:
+	case len(d.receipt.Runs) > 0, d.receipt.Pending:
 		d.receipt.Ignored = ""
 	case d.receipt.Ignored == "":
 		d.receipt.Ignored = "the delivery announces no push"
@@ -92,7 +92,7 @@ func (a *acceptance) announce(d *delivery, event state.Event) error {
 		if err := a.tx.PutTemplate(kept); err != nil {
 			return err
 		}
-		d.announced = true
+		d.receipt.Pending = true
 	}
 	return nil
 }

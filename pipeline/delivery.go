@@ -12,7 +12,6 @@ type delivery struct {
 	repository string
 	events     []state.Event
 	receipt    state.Receipt
-	announced  bool // a branch with templates is to be looked at for it
 	stored     chan error
 }
 
@@ -58,7 +57,7 @@ func (a *acceptance) alreadyTaken(d *delivery) (bool, error) {
 // take remembers a delivery by the runs that it queued; one that queued none,
 // now or by a look at its branch, has nothing that a repetition could do twice.
 func (a *acceptance) take(d *delivery) error {
-	if d.id() == "" || len(d.receipt.Runs) == 0 && !d.announced {
+	if d.id() == "" || len(d.receipt.Runs) == 0 && !d.receipt.Pending {
 		return nil
 	}
 	taken := &state.Delivery{At: a.now}

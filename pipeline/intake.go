@@ -105,7 +105,7 @@ func (q *Queue) storeWaiting() {
 		}
 		q.intake.expect(len(batch))
 		for _, d := range batch {
-			if err == nil && d.announced {
+			if err == nil && d.receipt.Pending {
 				q.lookSoon(d.repository)
 			}
 			d.stored <- err

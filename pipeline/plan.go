@@ -57,7 +57,8 @@ func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Cha
 	}
 	if s.Policy != nil {
 		if refusals := s.Policy.Judge(p, x.safeguards()); len(refusals) > 0 {
-			return nil, x.masked(refused(s.Policy, refusals))
+			err := x.masked(refused(s.Policy, refusals))
+			return nil, &state.Refusal{Reason: err.Error(), Hint: Hint(err)}
 		}
 	}
 	// An image that is not here yet is not what runs: its service differs without it, too.

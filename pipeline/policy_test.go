@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -61,8 +62,12 @@ func TestPolicyIsAskedBeforeAnythingIsPulledOrChanged(t *testing.T) {
 	if err == nil {
 		t.Fatal("the plan passes")
 	}
-	b.says(err.Error(), "policy baseline refuses", "privileged")
-	b.says(Hint(err), "allow: [privileged]")
+	var refusal *state.Refusal
+	if !errors.As(err, &refusal) {
+		t.Fatalf("the plan fails with %v", err)
+	}
+	b.says(refusal.Reason, "policy baseline refuses", "privileged")
+	b.says(refusal.Hint, "allow: [privileged]")
 
 	b.with(func(s *Stack) { s.Policy = rules(t, "baseline", "privileged", "host_path:/", "docker_socket") })
 	if _, err := b.queue.Plan(t.Context(), "shop", ""); err != nil {

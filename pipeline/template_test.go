@@ -83,7 +83,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 // tell delivers the push of a commit and waits until all of it is over.
 func (b *bench) tell(commit string) {
 	b.t.Helper()
-	if r := b.accept(b.event(commit)); r.Ignored != "" || len(r.Runs) != 0 {
+	if r := b.accept(b.event(commit)); r.Ignored != "" || len(r.Runs) != 0 || !r.Pending {
 		b.t.Fatalf("the receipt is %+v", r)
 	}
 	b.idle()

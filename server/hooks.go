@@ -64,7 +64,7 @@ func (s *Server) takeDelivery(c *call) error {
 		s.Log.Error("a delivery was not stored", "repository", repository, "error", err)
 		return unavailable(c, "the delivery was not stored", "it can be sent again in a moment")
 	}
-	if len(receipt.Runs) == 0 {
+	if len(receipt.Runs) == 0 && !receipt.Pending {
 		return c.JSON(http.StatusOK, ignored{orDefault(receipt.Ignored, "no stack is concerned")})
 	}
 	return c.JSON(http.StatusAccepted, acceptedOf(receipt.Runs))

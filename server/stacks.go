@@ -24,6 +24,7 @@ type stackView struct {
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
 	Readings    []readingView      `json:"readings"`
+	Warning     string             `json:"warning,omitempty"` // such as that its folder is gone
 }
 
 // An operation is what a stack is busy with.
@@ -125,6 +126,7 @@ func viewStack(kept *state.Stack, active []*state.Run) *stackView {
 		Lock:        kept.Lock,
 		Pin:         kept.Pin,
 		Quarantined: list(kept.Quarantined),
+		Warning:     kept.Warning,
 	}
 	if kept.Head != "" {
 		v.Head = &kept.Head

@@ -31,6 +31,7 @@ func TestStackShowsWhatIsKeptOfIt(t *testing.T) {
 			Name:        "registry",
 			Live:        &state.Release{ID: "f1", Stack: "registry", Commit: commitA, Run: "r1", At: at},
 			Head:        commitB,
+			Warning:     "folder apps/registry is no longer on main",
 			Lock:        &state.Lock{Reason: "migration", By: "ada", At: at},
 			Pin:         &state.Pin{Commit: commitA, By: "ada", At: at},
 			Quarantined: []state.Quarantine{{Release: "f2", Commit: commitB, Run: "r2", Why: "verify failed", At: at}},
@@ -43,6 +44,9 @@ func TestStackShowsWhatIsKeptOfIt(t *testing.T) {
 	got := decodeAs[stackView](t, f.call(RoleViewer, http.MethodGet, "/api/v1/stacks/registry", "").expect(t, http.StatusOK))
 	if got.Live == nil || got.Live.Commit != commitA || got.Live.Images == nil || *got.Head != commitB {
 		t.Errorf("live %+v, head %v", got.Live, got.Head)
+	}
+	if got.Warning != "folder apps/registry is no longer on main" {
+		t.Errorf("warning %q", got.Warning)
 	}
 	if got.Sync != state.SyncPinned || got.Lock.By != "ada" || len(got.Quarantined) != 1 {
 		t.Errorf("sync %s, lock %+v, quarantined %+v", got.Sync, got.Lock, got.Quarantined)

@@ -3,6 +3,7 @@ package state
 // A Receipt is what became of a delivery.
 type Receipt struct {
 	Runs    []*Run // queued, and safely on disk
+	Pending bool   // its branch is looked at next: that queues what it concerns
 	Ignored string // where no run was queued: why, a short sentence
 }
 

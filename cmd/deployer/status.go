@@ -23,6 +23,7 @@ type stackView struct {
 		Run string `json:"run"`
 	} `json:"waiting"`
 	Lock        *state.Lock        `json:"lock"`
+	Warning     string             `json:"warning"`
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
 }
@@ -83,6 +84,9 @@ func showStack(cmd *cobra.Command, c *apiClient, name string, asJSON bool) error
 		row("head", short(s.Head))
 		if s.Waiting != nil {
 			row("waiting", "for "+s.Waiting.For+", run "+s.Waiting.Run)
+		}
+		if s.Warning != "" {
+			row("warning", s.Warning)
 		}
 		if s.Lock != nil {
 			row("lock", s.Lock.Reason+" ("+s.Lock.By+", "+s.Lock.At.Format(time.DateTime)+")")
