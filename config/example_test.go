@@ -66,7 +66,7 @@ func TestWhatTheExampleCommentsOutIsRefusedByName(t *testing.T) {
 		got = append(got, p.Path)
 	}
 	want := []string{
-		"oidc", "repositories.infra.forge", "stacks.registry.policy",
+		"oidc", "stacks.registry.policy",
 		"stacks.swarmed.target.swarm", "stacks.everywhere.target.hosts", `stacks."apps/*"`,
 	}
 	if !slices.Equal(got, want) {

@@ -12,13 +12,6 @@ var unsupportedServer = []struct {
 	{"policy", "a policy other than none", "take it out or write none", func(c *Config) bool { return !c.Policy.lax() }},
 }
 
-var unsupportedRepository = []struct {
-	key, what, instead string
-	used               func(r *Repository) bool
-}{
-	{"forge", "commit statuses and reviews", "take it out", func(r *Repository) bool { return r.Forge != nil }},
-}
-
 var unsupportedStack = []struct {
 	key, what, instead string
 	used               func(s *Stack) bool
@@ -34,14 +27,6 @@ func refuseUnsupported(doc *document, c *Config) {
 	for _, u := range unsupportedServer {
 		if u.used(c) {
 			refuse(doc, u.key, u.what, u.instead)
-		}
-	}
-	for name, r := range c.Repositories {
-		path := join("repositories", name)
-		for _, u := range unsupportedRepository {
-			if u.used(r) {
-				refuse(doc, path+"."+u.key, u.what, u.instead)
-			}
 		}
 	}
 	for name, s := range c.Stacks {

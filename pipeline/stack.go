@@ -22,6 +22,7 @@ type Stack struct {
 	Poll        time.Duration
 	Approval    bool     // a push waits for a person once preflight has passed
 	Freezes     []Freeze // when pushes wait
+	Reports     bool     // the repository's forge is told of runs that wait
 
 	Mirror *gitsync.Mirror
 	Keys   secrets.Keyring
@@ -31,6 +32,14 @@ type Stack struct {
 
 // ref is the full name of the stack's branch.
 func (s *Stack) ref() string { return "refs/heads/" + s.Branch }
+
+// forge is what Run.Forge of the stack's runs is.
+func (s *Stack) forge() string {
+	if s.Reports {
+		return s.Repository
+	}
+	return ""
+}
 
 // NewRoots returns the folders below data, and on tmpfs, that a stack's
 // mounts live in. They stay the same for the life of the stack: containers

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"deployer/config"
+	"deployer/forge"
 	"deployer/gitsync"
 	"deployer/pipeline"
 	"deployer/secrets"
@@ -21,7 +22,8 @@ type setup struct {
 	stacks  []*pipeline.Stack
 	targets map[*compose.Target]bool // those that the stacks run on
 	access  server.Access
-	secrets []config.Secret // to be masked wherever text is written
+	forges  map[string]forge.Client // by repository
+	secrets []config.Secret         // to be masked wherever text is written
 }
 
 // setUp makes the setup of a configuration, with the mirrors and targets that
@@ -30,7 +32,11 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 	if err := checkSinks(c); err != nil {
 		return nil, err
 	}
-	s := &setup{config: c, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
+	clients, err := forges(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &setup{config: c, forges: clients, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
 	for name, r := range c.Repositories {
 		if a.mirrors[name] == nil {
 			a.mirrors[name] = gitsync.Open(filepath.Join(a.started.Data, "mirrors", name+".git"), remote(r))
@@ -52,7 +58,7 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 		s.stacks = append(s.stacks, &pipeline.Stack{
 			Name: name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
 			Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
-			Poll: c.Repositories[stack.Repository].Poll, Approval: stack.Approval, Freezes: freezes(stack.Freeze),
+			Poll: c.Repositories[stack.Repository].Poll, Approval: stack.Approval, Freezes: freezes(stack.Freeze), Reports: clients[stack.Repository] != nil,
 			Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
 			Roots: pipeline.NewRoots(a.started.Data, a.memory, name),
 		})
@@ -143,6 +149,9 @@ func secretsOf(c *config.Config) []config.Secret {
 		}
 		if r.Webhook != nil {
 			all = append(all, r.Webhook.Secrets()...)
+		}
+		if r.Forge != nil {
+			all = append(all, r.Forge.Token)
 		}
 	}
 	for _, n := range c.Notify {
