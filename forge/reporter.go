@@ -52,6 +52,7 @@ type line struct {
 	busy     bool
 	failures int
 	next     time.Time // not before
+	last     Status    // that was set; only the goroutine that is busy looks at it
 }
 
 // NewReporter makes a reporter.
@@ -145,7 +146,7 @@ func (r *Reporter) drain(ctx context.Context, repository string, client Client, 
 	var err error
 	for ctx.Err() == nil && err == nil {
 		var more bool
-		if more, err = r.tell(ctx, repository, client); !more {
+		if more, err = r.tell(ctx, repository, client, l); !more {
 			break
 		}
 	}
@@ -168,14 +169,14 @@ func (r *Reporter) drain(ctx context.Context, repository string, client Client, 
 
 // tell writes the next thing that there is to say, and reports whether there
 // may be more.
-func (r *Reporter) tell(ctx context.Context, repository string, client Client) (more bool, err error) {
+func (r *Reporter) tell(ctx context.Context, repository string, client Client, l *line) (more bool, err error) {
 	key := sinkPrefix + repository
 	notice, run, err := r.next(key, repository)
 	if err != nil || notice == nil {
 		return false, err
 	}
 	if run != nil {
-		if err := r.write(ctx, client, notice, run); err != nil {
+		if err := r.write(ctx, client, notice, run, l); err != nil {
 			return false, err
 		}
 	}
@@ -226,7 +227,7 @@ func left(n *state.Notice, run *state.Run) bool { return n.Commit != "" && n.Com
 
 // write says what there is to say of a run. Only what is worth another try is
 // an error.
-func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notice, run *state.Run) error {
+func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notice, run *state.Run, l *line) error {
 	page := ""
 	if r.URL != "" {
 		page = strings.TrimRight(r.URL, "/") + "/runs/" + run.ID
@@ -236,11 +237,19 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 		return nil
 	}
 	if left(notice, run) {
+		l.last = Status{}
 		status.Commit, status.State, status.Description = notice.Commit, Canceled, "superseded: the run went on to "+short(run.Commit)
 		return r.judge(ctx, client.SetStatus(ctx, status), notice, run)
 	}
 	status.Description = r.Mask(status.Description)
+	if status == l.last && run.Kind != state.KindReview {
+		return nil // two notices that the run has gone past since
+	}
 	err := client.SetStatus(ctx, status)
+	l.last = Status{}
+	if err == nil {
+		l.last = status
+	}
 	if run.Kind == state.KindReview && run.Review != nil && said(run) && (err == nil || isRefusal(err)) {
 		if marker, body := Comment(run, page); body != "" {
 			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.Mask(body)), err)
