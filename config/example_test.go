@@ -66,7 +66,7 @@ func TestWhatTheExampleCommentsOutIsRefusedByName(t *testing.T) {
 		got = append(got, p.Path)
 	}
 	want := []string{
-		"oidc", "repositories.infra.forge",
+		"oidc",
 		"stacks.swarmed.target.swarm", "stacks.everywhere.target.hosts",
 	}
 	if !slices.Equal(got, want) {

@@ -47,7 +47,7 @@ func (r *Repository) validate(doc *document, path string) {
 	}
 	r.Auth.validate(doc, join(path, "auth"), kind)
 	r.Webhook.validate(doc, join(path, "webhook"))
-	r.Forge.validate(doc, join(path, "forge"))
+	r.Forge.validate(doc, join(path, "forge"), r.Webhook)
 }
 
 func (a *Auth) validate(doc *document, path string, kind transport) {

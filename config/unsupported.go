@@ -11,13 +11,6 @@ var unsupportedServer = []struct {
 	{"oidc", "signing in through OIDC", "use tokens", func(c *Config) bool { return c.OIDC != nil }},
 }
 
-var unsupportedRepository = []struct {
-	key, what, instead string
-	used               func(r *Repository) bool
-}{
-	{"forge", "commit statuses and reviews", "take it out", func(r *Repository) bool { return r.Forge != nil }},
-}
-
 var unsupportedStack = []struct {
 	key, what, instead string
 	used               func(s *Stack) bool
@@ -31,14 +24,6 @@ func refuseUnsupported(doc *document, c *Config) {
 	for _, u := range unsupportedServer {
 		if u.used(c) {
 			refuse(doc, u.key, u.what, u.instead)
-		}
-	}
-	for name, r := range c.Repositories {
-		path := join("repositories", name)
-		for _, u := range unsupportedRepository {
-			if u.used(r) {
-				refuse(doc, path+"."+u.key, u.what, u.instead)
-			}
 		}
 	}
 	for name, s := range c.Stacks {

@@ -112,7 +112,7 @@ func (a *acceptance) push(stack *Stack, event state.Event) (run *state.Run, igno
 	run = &state.Run{
 		ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindDeploy, Environment: stack.Environment,
 		Trigger: state.Trigger{Kind: state.TriggerWebhook, Actor: event.Actor, Delivery: event.Delivery},
-		Commit:  event.After, Subject: event.Subject, Author: event.Author,
+		Commit:  event.After, Subject: event.Subject, Author: event.Author, Forge: stack.forge(),
 		Status: state.RunQueued, CreatedAt: a.now, Stages: []state.StageResult{},
 	}
 	if v, what := stack.admit(run, known, a.now); v == verdictIgnore {
@@ -155,7 +155,7 @@ func (a *acceptance) enqueue(run *state.Run) (err error) {
 func (a *acceptance) store() error {
 	superseded := map[string]int{}
 	for _, run := range a.changed {
-		if err := a.tx.PutRun(run); err != nil {
+		if err := putTelling(a.tx, run, a.now); err != nil {
 			return err
 		}
 		if run.Status == state.RunSuperseded {

@@ -129,10 +129,14 @@ func (q *Queue) newRun(stack *Stack, kind state.RunKind, by state.Trigger, want 
 	if want.Environment != "" {
 		environment = want.Environment
 	}
-	return &state.Run{
+	run := &state.Run{
 		ID: state.NewRunID(), Stack: stack.Name, Kind: kind, Trigger: by, Want: want, Environment: environment,
 		Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
 	}
+	if kind.OfRelease() {
+		run.Forge = stack.forge()
+	}
+	return run
 }
 
 // ask queues what a person wants, where nothing refuses it.

@@ -32,7 +32,7 @@ func (q *Queue) Cancel(_ context.Context, id string, by state.Trigger) error {
 		at := q.now().UTC()
 		run.Status, run.FinishedAt, run.WaitingFor = state.RunCanceled, &at, ""
 		run.Error = "canceled by " + by.Actor
-		return tx.PutRun(run)
+		return putTelling(tx, run, q.now())
 	})
 	if err == nil {
 		q.changed(run)
@@ -108,7 +108,7 @@ func (q *Queue) decide(id string, change func(*state.Run), judge func(*state.Sta
 				return err
 			}
 		}
-		return tx.PutRun(run)
+		return putTelling(tx, run, q.now())
 	})
 	if err == nil {
 		q.changed(run)

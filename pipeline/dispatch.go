@@ -128,7 +128,7 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start []*state.Run, slots
 		at := q.now().UTC()
 		run.Status, run.FinishedAt = state.RunCanceled, &at
 		run.Error = "the stack is no longer in deployer.yaml"
-		return false, tx.PutRun(run)
+		return false, putTelling(tx, run, q.now())
 	}
 	if run.WaitingFor == waitApproval {
 		return false, nil
@@ -142,7 +142,7 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start []*state.Run, slots
 	case v == verdictIgnore:
 		at := q.now().UTC()
 		run.Status, run.FinishedAt, run.Error = state.RunCanceled, &at, fmt.Sprintf("the stack is held by a %s", what)
-		return false, tx.PutRun(run)
+		return false, putTelling(tx, run, q.now())
 	case v != verdictPass:
 		waiting = string(what)
 	case slots <= 0 || q.busy(stack, start):
@@ -153,11 +153,11 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start []*state.Run, slots
 			return false, nil
 		}
 		run.Status, run.WaitingFor = state.RunWaiting, waiting
-		return false, tx.PutRun(run)
+		return false, putTelling(tx, run, q.now())
 	}
 	at := q.now().UTC()
 	run.Status, run.WaitingFor, run.StartedAt = state.RunRunning, "", &at
-	return true, tx.PutRun(run)
+	return true, putTelling(tx, run, at)
 }
 
 // start works on a run in a goroutine of its own. q.mu is held.

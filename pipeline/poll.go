@@ -79,7 +79,7 @@ func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
 		}
 		run := &state.Run{
 			ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindDeploy, Environment: stack.Environment,
-			Trigger: state.Trigger{Kind: state.TriggerPoll}, Commit: tip,
+			Trigger: state.Trigger{Kind: state.TriggerPoll}, Commit: tip, Forge: stack.forge(),
 			Status: state.RunQueued, CreatedAt: q.now().UTC(), Stages: []state.StageResult{},
 		}
 		wanted, err := q.pollWants(tx, stack, known, run)

@@ -72,10 +72,21 @@ func (q *Queue) enqueue(tx *state.Tx, run *state.Run, superseded *[]*state.Run) 
 		return err
 	}
 	for _, other := range supersede(run, active, q.now().UTC()) {
-		if err := tx.PutRun(other); err != nil {
+		if err := putTelling(tx, other, q.now()); err != nil {
 			return err
 		}
 		*superseded = append(*superseded, other)
+	}
+	return putTelling(tx, run, q.now())
+}
+
+// putTelling stores a run that waits, or ends without having begun, and has
+// its forge told of it. A run without one costs nothing more.
+func putTelling(tx *state.Tx, run *state.Run, at time.Time) error {
+	if run.Forge != "" {
+		if err := tx.AddNotice(run, at.UTC()); err != nil {
+			return err
+		}
 	}
 	return tx.PutRun(run)
 }

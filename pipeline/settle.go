@@ -109,9 +109,10 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 	return r.releaseImages(x)
 }
 
-// tellOf has sinks told how a run ended. What changed nothing is no news.
+// tellOf has sinks told how a run ended. What changed nothing is news only
+// where it was announced.
 func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
-	if run.Status == state.RunUnchanged {
+	if run.Status == state.RunUnchanged && run.Forge == "" {
 		return nil
 	}
 	return tx.AddNotice(run, at)

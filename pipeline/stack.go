@@ -25,6 +25,7 @@ type Stack struct {
 	Policy      Policy   // judges what is new; nil: everything may run
 	Template    string   // that it comes from; empty where deployer.yaml names the stack itself
 	Left        bool     // its folder is no longer on the branch; what runs of it was left alone
+	Reports     bool     // the repository's forge is told of runs that wait
 
 	Mirror *gitsync.Mirror
 	Keys   secrets.Keyring
@@ -34,6 +35,14 @@ type Stack struct {
 
 // ref is the full name of the stack's branch.
 func (s *Stack) ref() string { return "refs/heads/" + s.Branch }
+
+// forge is what Run.Forge of the stack's runs is.
+func (s *Stack) forge() string {
+	if s.Reports {
+		return s.Repository
+	}
+	return ""
+}
 
 // NewRoots returns the folders below data, and on tmpfs, that a stack's
 // mounts live in. They stay the same for the life of the stack: containers

@@ -28,7 +28,9 @@ func fetch(ctx context.Context, x *Execution) error {
 			return "", err
 		}
 		x.Snapshot, x.Tree = snapshot, snapshot
+		announced := x.Run.Commit
 		x.Run.Commit, x.Run.Subject, x.Run.Author = snapshot.Commit, snapshot.Subject, snapshot.Author
+		x.tellCommit(announced)
 		return fmt.Sprintf("%s “%s” by %s", short(snapshot.Commit), snapshot.Subject, snapshot.Author), nil
 	})
 	if err != nil {
@@ -49,6 +51,27 @@ func (x *Execution) fetchSnapshot(ctx context.Context) (*gitsync.Snapshot, error
 		return x.Stack.Mirror.Fetch(ctx, x.Stack.Branch)
 	}
 	return x.Stack.Mirror.FetchCommit(ctx, x.Stack.Branch, want)
+}
+
+// tellCommit has the forge told which commit the run is for, where another one
+// was announced or none: what was said of that one must not stay.
+func (x *Execution) tellCommit(announced string) {
+	if x.Run.Forge == "" || announced == x.Run.Commit {
+		return
+	}
+	at := x.runner.now().UTC()
+	err := x.journal.Commit(x.Run, func(tx *state.Tx) error {
+		if announced != "" {
+			left := &state.Run{ID: x.Run.ID, Forge: x.Run.Forge, Commit: announced, Status: state.RunSuperseded}
+			if err := tx.AddNotice(left, at); err != nil {
+				return err
+			}
+		}
+		return tx.AddNotice(x.Run, at)
+	})
+	if err != nil { // the forge hears of it at the end
+		x.runner.parts.Log.Warn("store which commit the run is for", "run", x.Run.ID, "error", err)
+	}
 }
 
 func (x *Execution) readPipeline(context.Context) (string, error) {

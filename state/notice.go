@@ -10,4 +10,5 @@ type Notice struct {
 	Run    string    `json:"run"`
 	Status RunStatus `json:"status"` // of the run then
 	At     time.Time `json:"at"`
+	Commit string    `json:"commit,omitempty"` // of the run then, where a forge is told of it
 }

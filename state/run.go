@@ -120,6 +120,9 @@ type Run struct {
 
 	Review *Review `json:"review,omitempty"` // of kind review
 
+	// Forge is the repository whose forge is told of the run from its beginning.
+	Forge string `json:"forge,omitempty"`
+
 	Phase         Phase  `json:"phase,omitempty"`
 	WaitingFor    string `json:"waiting_for,omitempty"`   // lock, freeze, approval or slot
 	Interruptions int    `json:"interruptions,omitempty"` // restarts of deployer that cut this run off after it began to change the target

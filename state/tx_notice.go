@@ -14,7 +14,11 @@ func (t *Tx) AddNotice(run *Run, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	return t.putJSON(bucketNotices, binary.BigEndian.AppendUint64(nil, number), &Notice{Run: run.ID, Status: run.Status, At: at})
+	n := &Notice{Run: run.ID, Status: run.Status, At: at}
+	if run.Forge != "" {
+		n.Commit = run.Commit
+	}
+	return t.putJSON(bucketNotices, binary.BigEndian.AppendUint64(nil, number), n)
 }
 
 // NextNotice returns the first notice after a number, ErrNotFound where there is none.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"deployer/config"
+	"deployer/forge"
 	"deployer/gitsync"
 	"deployer/notify"
 	"deployer/pipeline"
@@ -31,6 +32,7 @@ type app struct {
 	queue    *pipeline.Queue
 	server   *server.Server
 	notifier *notify.Notifier
+	reporter *forge.Reporter
 	inForce  atomic.Pointer[setup]
 
 	// Made when they are first needed and kept for the life of the app, since a
@@ -79,9 +81,9 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 		Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver, Now: time.Now, Log: a.log,
 		Version: version,
 	})
-	a.notifier = a.newNotifier()
+	a.notifier, a.reporter = a.newNotifier(), a.newReporter()
 	metrics := &observers{}
-	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier)
+	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier, a.reporter)
 	if len(s.templates) > 0 {
 		a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"deployer/config"
+	"deployer/forge"
 	"deployer/gitsync"
 	"deployer/pipeline"
 	"deployer/secrets"
@@ -22,7 +23,8 @@ type setup struct {
 	templates []*pipeline.Template
 	targets   map[*compose.Target]bool // those that the stacks run on
 	access    server.Access
-	secrets   []config.Secret // to be masked wherever text is written
+	forges    map[string]forge.Client // by repository
+	secrets   []config.Secret         // to be masked wherever text is written
 }
 
 // setUp makes the setup of a configuration, with the mirrors and targets that
@@ -31,7 +33,11 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 	if err := checkSinks(c); err != nil {
 		return nil, err
 	}
-	s := &setup{config: c, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
+	clients, err := forges(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &setup{config: c, forges: clients, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
 	for name, r := range c.Repositories {
 		if a.mirrors[name] == nil {
 			a.mirrors[name] = gitsync.Open(filepath.Join(a.started.Data, "mirrors", name+".git"), remote(r))
@@ -72,7 +78,7 @@ func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Targe
 	return &pipeline.Stack{
 		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
 		Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
-		Approval: stack.Approval, Freezes: freezes(stack.Freeze), Policy: judge,
+		Approval: stack.Approval, Freezes: freezes(stack.Freeze), Policy: judge, Reports: c.Repositories[stack.Repository].Forge != nil,
 		Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
 		Roots: pipeline.NewRoots(a.started.Data, a.memory, stack.Name),
 	}, nil
@@ -177,6 +183,9 @@ func secretsOf(c *config.Config) []config.Secret {
 		}
 		if r.Webhook != nil {
 			all = append(all, r.Webhook.Secrets()...)
+		}
+		if r.Forge != nil {
+			all = append(all, r.Forge.Token)
 		}
 	}
 	for _, n := range c.Notify {

@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"deployer/gitsync/gittest"
+	"deployer/internal/producttest"
+	"deployer/state"
+)
+
+// A giteaServer takes commit statuses as Gitea's API does. It can be away, at
+// an address that stays the same.
+type giteaServer struct {
+	t       *testing.T
+	address string
+	token   string
+	server  *http.Server
+
+	mu       sync.Mutex
+	denied   bool
+	statuses map[string][]giteaStatus // by commit, in the order that they came
+}
+
+type giteaStatus struct {
+	State       string `json:"state"`
+	Context     string `json:"context"`
+	Description string `json:"description"`
+	TargetURL   string `json:"target_url"`
+}
+
+func newGitea(t *testing.T, token string) *giteaServer {
+	t.Helper()
+	g := &giteaServer{t: t, token: token, address: "127.0.0.1:0", statuses: map[string][]giteaStatus{}}
+	g.comes()
+	t.Cleanup(g.goes)
+	return g
+}
+
+func (g *giteaServer) comes() {
+	g.t.Helper()
+	ln, err := net.Listen("tcp", g.address)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.address = ln.Addr().String()
+	g.server = &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second}
+	go func(s *http.Server) { _ = s.Serve(ln) }(g.server)
+}
+
+func (g *giteaServer) goes() { _ = g.server.Close() }
+
+func (g *giteaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	commit, ok := strings.CutPrefix(r.URL.Path, "/api/v1/repos/ops/infra/statuses/")
+	var status giteaStatus
+	w.Header().Set("Content-Type", "application/json;charset=utf-8")
+	switch {
+	case !ok || r.Method != http.MethodPost:
+		w.WriteHeader(http.StatusNotFound)
+	case r.Header.Get("Authorization") != "token "+g.token:
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"message":"invalid username, password or token","url":"/api/swagger"}`)
+	case g.denied:
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"message":"token does not have at least one of required scope(s), required=[write:repository], token scope=read:repository","url":"/api/swagger"}`)
+	case json.NewDecoder(r.Body).Decode(&status) != nil || len(commit) != 40:
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	default:
+		g.statuses[commit] = append(g.statuses[commit], status)
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprint(w, `{"id":1,"status":"pending","creator":{"id":7,"login":"deployer"}}`)
+	}
+}
+
+// shows waits until a commit's last status is as wanted.
+func (p *product) shows(g *giteaServer, commit, state, description, run string) (all []giteaStatus) {
+	p.t.Helper()
+	last := giteaStatus{}
+	p.Eventually(time.Minute, "the forge shows "+state+" "+description, func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if all = append([]giteaStatus(nil), g.statuses[commit]...); len(all) > 0 {
+			last = all[len(all)-1]
+		}
+		return last.State == state && strings.Contains(last.Description, description)
+	})
+	if last.Context != "deployer/"+p.Stack || last.TargetURL != p.URL+"/runs/"+run {
+		p.t.Errorf("the status is %+v", last)
+	}
+	return all
+}
+
+// What becomes of a push is on its commit at the forge, also where the forge
+// was away and deployer restarted meanwhile; what it refuses is in the run.
+func TestTheForgeShowsWhatBecameOfAPush(t *testing.T) {
+	t.Parallel()
+	p := newProduct(t)
+	p.Keys["forge"] = "canary-forge-0123456789abcdef"
+	p.Write("forge.token", p.Keys["forge"])
+	forge := newGitea(t, p.Keys["forge"])
+	image := p.Image()
+	p.edit("    poll: 0\n", fmt.Sprintf("    poll: 0\n    forge: {provider: gitea, api: \"http://%s\", repository: ops/infra, token_file: %s}\n", forge.address, p.Path("forge.token")))
+	p.mustReload()
+
+	good, run := p.Push("good", oneService(image, "one"))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	if all := p.shows(forge, good, "success", "live and verified", run.ID); all[0].State != "pending" {
+		t.Errorf("it began with %+v", all[0])
+	}
+
+	forge.goes()
+	bad, run := p.Push("bad", and(oneService(image, "two"), gittest.Files{
+		"pipeline.yaml": gittest.Text("verify: [{check: tcp, address: \"127.0.0.1:1\"}]\n"),
+	}))
+	producttest.MustEnd(t, run, state.RunRolledBack)
+	p.Stop()
+	p.Start()
+	forge.comes()
+	all := p.shows(forge, bad, "failure", "rolled back to "+good[:7]+": tcp", run.ID)
+	if len(all) != 1 {
+		t.Errorf("what was no longer so was told too: %+v", all)
+	}
+
+	forge.mu.Lock()
+	forge.denied = true
+	forge.mu.Unlock()
+	_, run = p.Push("denied", and(oneService(image, "three"), gittest.Files{"pipeline.yaml": gittest.Removed()}))
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	var said *state.Run
+	p.Eventually(time.Minute, "the run says that the forge refused", func() bool {
+		said = new(state.Run)
+		p.Call("viewer", http.MethodGet, "/api/v1/runs/"+run.ID, nil, said)
+		r := said
+		for _, step := range r.Stages[len(r.Stages)-1].Steps {
+			if step.Name == "report to the forge" {
+				return step.Status == state.StepWarned && strings.Contains(step.Message, "write:repository") && strings.Contains(step.Hint, "forge.token")
+			}
+		}
+		return false
+	})
+	if said.Status != state.RunSucceeded {
+		t.Errorf("the run became %s", said.Status)
+	}
+	if log := p.Log.String(); !strings.Contains(log, "write:repository") || strings.Contains(log, p.Keys["forge"]) {
+		t.Errorf("the log: %s", log)
+	}
+}

@@ -1,0 +1,135 @@
+package forge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	bitbucketKey         = 40
+	bitbucketDescription = 255
+	bitbucketComment     = 32768
+)
+
+// bitbucket is Bitbucket Cloud, with its API below /2.0.
+type bitbucket struct {
+	*api
+	repo string // /repositories/workspace/name
+	page string // of the repository, for statuses without one
+	identity
+}
+
+func newBitbucket(a *api, where address) (Client, error) {
+	a.name, a.scope = "Bitbucket", "“Repositories: write” and “Pull requests: write”"
+	a.authorize = func(h http.Header, token string) {
+		if strings.Contains(token, ":") { // user:token, of a person
+			h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(token)))
+			return
+		}
+		bearer(h, token)
+	}
+	a.below("/2.0")
+	owner, name := where.pair()
+	return &bitbucket{api: a, repo: "/repositories/" + escape(owner, name), page: "https://bitbucket.org/" + escape(owner, name)}, nil
+}
+
+func (b *bitbucket) SetStatus(ctx context.Context, s Status) error {
+	state := map[State]string{Pending: "INPROGRESS", Success: "SUCCESSFUL", Failure: "FAILED", Canceled: "STOPPED"}[s.State]
+	body := map[string]string{
+		"key": shortKey(s.Context, bitbucketKey), "state": state, "name": s.Context,
+		"description": cut(oneLine(s.Description), bitbucketDescription), "url": or(s.URL, b.page+"/commits/"+s.Commit), // it has to be there
+	}
+	_, err := b.call(ctx, "set the status "+s.Context, http.MethodPost, b.repo+"/commit/"+escape(s.Commit)+"/statuses/build", body, nil)
+	return err
+}
+
+// shortKey is a context, or as much of it as there is room for with a hash
+// that tells it from others which begin alike.
+func shortKey(context string, limit int) string {
+	if utf8.RuneCountInString(context) <= limit {
+		return context
+	}
+	sum := sha256.Sum256([]byte(context))
+	return string([]rune(context)[:limit-9]) + "-" + hex.EncodeToString(sum[:4])
+}
+
+func (b *bitbucket) PutComment(ctx context.Context, pull int, marker, body string) error {
+	marker, body = plainMarkdown(marker, body)
+	return putComment(ctx, b, pull, bitbucketComment, marker, body)
+}
+
+var (
+	htmlSummary = regexp.MustCompile(`(?s)<summary>(.*?)</summary>`)
+	htmlTags    = strings.NewReplacer("<details>", "", "</details>", "", "<details open>", "", "<b>", "**", "</b>", "**", "<br>", " ", "<br/>", " ")
+)
+
+// plainMarkdown makes what Bitbucket shows of a comment: it prints HTML as it
+// is written. The marker becomes a link that nothing refers to.
+func plainMarkdown(marker, body string) (string, string) {
+	hidden := "[//]: # (" + strings.NewReplacer("(", "", ")", "").Replace(strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(marker, "<!--"), "-->"))) + ")"
+	body = strings.ReplaceAll(body, marker, "")
+	body = htmlTags.Replace(htmlSummary.ReplaceAllString(body, "**$1**"))
+	return hidden, "\n" + strings.TrimSpace(body)
+}
+
+func (b *bitbucket) self(ctx context.Context) (string, error) {
+	return b.get(func() (string, error) {
+		var user struct {
+			UUID string `json:"uuid"`
+		}
+		_, err := b.call(ctx, "ask whose the token is", http.MethodGet, "/user", nil, &user)
+		return user.UUID, err
+	})
+}
+
+func (b *bitbucket) comments(ctx context.Context, pull int, visit func(comment) bool) error {
+	path := fmt.Sprintf("%s/pullrequests/%d/comments?pagelen=100", b.repo, pull)
+	for path != "" {
+		var page struct {
+			Next   string `json:"next"`
+			Values []struct {
+				ID      int64 `json:"id"`
+				Deleted bool  `json:"deleted"`
+				Content struct {
+					Raw string `json:"raw"`
+				} `json:"content"`
+				User struct {
+					UUID string `json:"uuid"`
+				} `json:"user"`
+			} `json:"values"`
+		}
+		if _, err := b.call(ctx, "list comments", http.MethodGet, path, nil, &page); err != nil {
+			return err
+		}
+		for _, c := range page.Values {
+			found := comment{path: fmt.Sprintf("%s/pullrequests/%d/comments/%d", b.repo, pull, c.ID), author: c.User.UUID, text: c.Content.Raw}
+			if !c.Deleted && !visit(found) {
+				return nil
+			}
+		}
+		if path == page.Next {
+			return nil
+		}
+		path = page.Next
+	}
+	return nil
+}
+
+func bitbucketText(text string) any { return map[string]any{"content": map[string]string{"raw": text}} }
+
+func (b *bitbucket) create(ctx context.Context, pull int, text string) error {
+	_, err := b.call(ctx, "write a comment", http.MethodPost, fmt.Sprintf("%s/pullrequests/%d/comments", b.repo, pull), bitbucketText(text), nil)
+	return err
+}
+
+func (b *bitbucket) edit(ctx context.Context, c comment, text string) error {
+	_, err := b.call(ctx, "edit the comment", http.MethodPut, c.path, bitbucketText(text), nil)
+	return err
+}
