@@ -3,7 +3,8 @@ package state
 // A Receipt is what became of a delivery.
 type Receipt struct {
 	Runs    []*Run // queued, and safely on disk
-	Ignored string // where no run was queued: why, a short sentence
+	Reviews []*Run // of kind review, likewise
+	Ignored string // where nothing was queued: why, a short sentence
 }
 
 // A Refusal is why what a person asked for cannot be done now. It is an
