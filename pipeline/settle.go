@@ -111,7 +111,7 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 
 // tellOf has sinks told how a run ended. What changed nothing is no news.
 func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
-	if run.Status == state.RunUnchanged {
+	if run.Status == state.RunUnchanged && run.Kind != state.KindReview {
 		return nil
 	}
 	return tx.AddNotice(run, at)
@@ -183,6 +183,9 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 		s.Paths = x.File.Paths
 	}
 	x.judgeHead(s, end)
+	if err := x.tellReviews(tx, s); err != nil {
+		return err
+	}
 	if x.guilty {
 		x.quarantine(s)
 	}

@@ -41,6 +41,7 @@ type Outcome struct {
 type Proposal struct {
 	Pull   int    `json:"pull"`
 	Run    string `json:"run"`              // its newest review
+	Plan   string `json:"plan,omitempty"`   // the newest one before it that has a plan
 	Merged string `json:"merged,omitempty"` // the commit that the merge made, where it is known
 	Ended  bool   `json:"ended,omitempty"`  // it was merged, and the deploy is awaited
 }
