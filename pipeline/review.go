@@ -162,7 +162,7 @@ func (a *acceptance) spokenOf(p *state.Proposal) (runs []*state.Run, err error) 
 			continue
 		}
 		runs = append(runs, run)
-		if run.Changes != nil || run.Status == state.RunRunning {
+		if run.Changes != nil {
 			break
 		}
 	}

@@ -111,7 +111,17 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 
 // tellOf has sinks told how a run ended. What changed nothing is no news.
 func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
-	if run.Status == state.RunUnchanged && run.Kind != state.KindReview {
+	if run.Kind == state.KindReview {
+		stored, err := tx.Run(run.ID)
+		if err != nil {
+			return err
+		}
+		if stored.Review.Ended != "" && run.Changes == nil { // the review before it has told
+			return nil
+		}
+		return tx.AddNotice(run, at)
+	}
+	if run.Status == state.RunUnchanged {
 		return nil
 	}
 	return tx.AddNotice(run, at)
