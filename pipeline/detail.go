@@ -51,6 +51,9 @@ func (x *Execution) detail(c *state.Changes, old, next side) {
 		c.Volumes = append(c.Volumes, state.NamedChange{Name: m.From, Kind: state.ChangeChanged, Dangerous: true, Why: x.Mask.Redact(m.String())})
 	}
 	c.Networks = named(difference.NetworksAdded, difference.NetworksRemoved, difference.NetworksChanged, false)
+	for _, p := range d.Passed {
+		c.Passed = append(c.Passed, state.PassedChange{Service: p.Service, Name: p.Name, Kind: state.ChangeKind(p.Action)})
+	}
 	for _, v := range d.Values {
 		if v.Secret {
 			c.Secrets = append(c.Secrets, state.NamedChange{Name: v.Name, Kind: state.ChangeKind(v.Action)})

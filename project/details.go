@@ -19,6 +19,7 @@ type Details struct {
 	Opened []PortDifference // ports of the host, sorted by service
 	Closed []PortDifference
 	Moved  []Moved // places in containers where other data is mounted now
+	Passed []PassedDifference // variables of services that stay
 	Values []ValueDifference
 	Files  []FileDifference
 }
@@ -38,6 +39,12 @@ type PortDifference struct{ Service, Port string }
 type Moved struct {
 	Service, Target string
 	From, To        string // To is empty where nothing is mounted any more
+}
+
+// A PassedDifference is a variable that a service gets, or gets no longer.
+type PassedDifference struct {
+	Service, Name string
+	Action        Action
 }
 
 // A ValueDifference is another value of a variable of the env file; the values
@@ -72,8 +79,10 @@ func Detail(old, next *Project) Details {
 		x, y := c.hostPorts(a.Ports), c.hostPorts(b.Ports)
 		d.Opened = append(d.Opened, portsBeyond(name, y, x)...)
 		d.Closed = append(d.Closed, portsBeyond(name, x, y)...)
-		if _, stays := next.Compose.Services[name]; stays {
+		_, before := old.Compose.Services[name]
+		if _, stays := next.Compose.Services[name]; stays && before {
 			d.Moved = append(d.Moved, moved(name, a.Volumes, b.Volumes)...)
+			d.Passed = append(d.Passed, passed(name, a.Environment, b.Environment)...)
 		}
 	}
 	d.Values = c.values()
@@ -123,6 +132,19 @@ func moved(service string, a, b []types.ServiceVolumeConfig) (out []Moved) {
 		}
 		if m.To != m.From {
 			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func passed(service string, a, b types.MappingWithEquals) (out []PassedDifference) {
+	for _, name := range unionOf(a, b) {
+		_, before := a[name]
+		switch _, after := b[name]; {
+		case !before:
+			out = append(out, PassedDifference{service, name, Added})
+		case !after:
+			out = append(out, PassedDifference{service, name, Removed})
 		}
 	}
 	return out

@@ -19,6 +19,7 @@ func reviewed(r *state.Run) {
 		Volumes:  []state.NamedChange{{Name: "data", Kind: state.ChangeChanged, Dangerous: true, Why: "it moves"}},
 		Networks: []state.NamedChange{{Name: "front", Kind: state.ChangeRemoved}},
 		Values:   []state.ValueChange{{Name: "HOST", Kind: state.ChangeChanged, Old: "a.example.com", New: "b.example.com"}},
+		Passed:   []state.PassedChange{{Service: "web", Name: "GONE_VAR", Kind: state.ChangeRemoved}},
 		Secrets:  []state.NamedChange{{Name: "PASSWORD", Kind: state.ChangeChanged}},
 		Files:    []state.NamedChange{{Name: "./conf", Kind: state.ChangeAdded, Why: "mounted by web"}},
 		Pipeline: []state.LineChange{{Kind: state.ChangeAdded, Line: 2, Text: "verify: []"}},
@@ -50,7 +51,7 @@ func TestReviewsAreFoundAndShown(t *testing.T) {
 	cookies := f.signIn(RoleViewer, "/").Cookies()
 	for path, shown := range map[string][]string{
 		"/stacks/registry":   {"7 Open &lt;b&gt; (merged)", review.ID, "stale: the base moved", deploy.ID},
-		"/runs/" + review.ID: {"7 into main", "behind the base", "rolled_back", "web:1 → web:2", "8080:80", "opened", "<strong>changed</strong>", "a.example.com → b.example.com", "PASSWORD", "./conf", "verify: []", "is not here"},
+		"/runs/" + review.ID: {"7 into main", "behind the base", "rolled_back", "web:1 → web:2", "8080:80", "opened", "<strong>changed</strong>", "a.example.com → b.example.com", "GONE_VAR", "PASSWORD", "./conf", "verify: []", "is not here"},
 	} {
 		page := f.browse(http.MethodGet, path, "", cookies).expect(t, http.StatusOK)
 		for _, text := range shown {

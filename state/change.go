@@ -24,17 +24,18 @@ const (
 type Changes struct {
 	Services []ServiceChange `json:"services"`
 
-	Against  string        `json:"against,omitempty"` // commit that the details compare with; empty: nothing was deployed
-	Images   []ImageChange `json:"images,omitempty"`
-	Ports    []PortChange  `json:"ports,omitempty"`
-	Volumes  []NamedChange `json:"volumes,omitempty"`
-	Networks []NamedChange `json:"networks,omitempty"`
-	Values   []ValueChange `json:"values,omitempty"`  // public variables of the env file
-	Secrets  []NamedChange `json:"secrets,omitempty"` // secret ones, by name only
-	Files    []NamedChange `json:"files,omitempty"`   // mounted, by path
-	Pipeline []LineChange  `json:"pipeline,omitempty"`
-	Checks   []Step        `json:"checks,omitempty"` // of preflight: those that touch nothing, and why the others did not run
-	Notes    []string      `json:"notes,omitempty"`  // what to know of the plan as a whole
+	Against  string         `json:"against,omitempty"` // commit that the details compare with; empty: nothing was deployed
+	Images   []ImageChange  `json:"images,omitempty"`
+	Ports    []PortChange   `json:"ports,omitempty"`
+	Volumes  []NamedChange  `json:"volumes,omitempty"`
+	Networks []NamedChange  `json:"networks,omitempty"`
+	Values   []ValueChange  `json:"values,omitempty"`  // public variables of the env file
+	Passed   []PassedChange `json:"passed,omitempty"`  // variables that services get, by name
+	Secrets  []NamedChange  `json:"secrets,omitempty"` // secret ones, by name only
+	Files    []NamedChange  `json:"files,omitempty"`   // mounted, by path
+	Pipeline []LineChange   `json:"pipeline,omitempty"`
+	Checks   []Step         `json:"checks,omitempty"` // of preflight: those that touch nothing, and why the others did not run
+	Notes    []string       `json:"notes,omitempty"`  // what to know of the plan as a whole
 }
 
 // A ServiceChange says what happens to one service and why.
@@ -76,6 +77,13 @@ type ValueChange struct {
 	Kind ChangeKind `json:"kind"`
 	Old  string     `json:"old,omitempty"`
 	New  string     `json:"new,omitempty"`
+}
+
+// A PassedChange is a variable that a service gets, or gets no longer.
+type PassedChange struct {
+	Service string     `json:"service"`
+	Name    string     `json:"name"`
+	Kind    ChangeKind `json:"kind"`
 }
 
 // A LineChange is a line of a file that comes or goes.
