@@ -34,6 +34,7 @@ type Execution struct {
 	Failing  []string          // by verify: keys of the checks that failed
 	Kept     bool              // by verify: the release is good
 
+	keyless   bool // on a desk: no key is tried
 	resumed   bool // another process began to change the target
 	impatient bool // outages are not waited for any more
 	guilty    bool // the release is what failed, and is quarantined
