@@ -63,7 +63,7 @@ func (m *Mirror) knows(branch string, commit plumbing.Hash) bool {
 
 // fetchCommit makes a commit complete that the tip's history contains.
 func (r *round) fetchCommit(commit plumbing.Hash) error {
-	on, err := r.showOnBranch(commit)
+	on, err := r.showIn(commit, r.tip)
 	if err != nil {
 		return err
 	}
@@ -95,18 +95,18 @@ func (r *round) fetchCommit(commit plumbing.Hash) error {
 	return err
 }
 
-// showOnBranch looks for a commit in the tip's history, and fetches more of it
+// showIn looks for a commit in the history of a tip, and fetches more of it
 // while it is not found: commits alone where the server can leave out files,
 // else a part of the history, then all.
-func (r *round) showOnBranch(commit plumbing.Hash) (bool, error) {
-	demands := []demand{{want: r.tip, depth: r.m.limits.deepen}, {want: r.tip}}
+func (r *round) showIn(commit, tip plumbing.Hash) (bool, error) {
+	demands := []demand{{want: tip, depth: r.m.limits.deepen}, {want: tip}}
 	if r.refs.Capabilities.Supports(capability.Filter) {
-		demands = []demand{{want: r.tip, filter: packp.FilterTreeDepth(0)}}
+		demands = []demand{{want: tip, filter: packp.FilterTreeDepth(0)}}
 	}
 	for {
 		r.m.mu.Lock()
 		s := r.m.opened()
-		on := s != nil && s.isAncestor(commit, r.tip)
+		on := s != nil && s.isAncestor(commit, tip)
 		r.m.mu.Unlock()
 		if on || len(demands) == 0 {
 			return on, nil

@@ -44,6 +44,8 @@ func headline(run *state.Run) (title string, worth bool) {
 		what = string(run.Kind)
 	}
 	switch {
+	case run.Kind == state.KindReview: // the forge tells who proposes it
+		return "", false
 	case run.Kind == state.KindMonitor:
 		return run.Trigger.Reason, true
 	case run.Status == state.RunWaiting && run.WaitingFor == "approval":

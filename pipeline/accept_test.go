@@ -55,7 +55,9 @@ func TestDeliveryThatConcernsNoStackIsIgnoredWithTheReason(t *testing.T) {
 		"a tag with the branch's name":   {func(e *state.Event) { e.Ref = "refs/tags/main" }, "no stack follows refs/tags/main"},
 		"a deleted branch":               {func(e *state.Event) { e.Deleted, e.After = true, "" }, "refs/heads/main was deleted"},
 		"a ping":                         {func(e *state.Event) { *e = state.Event{Kind: state.EventIgnored, Ignored: "a ping"} }, "a ping"},
-		"a pull request":                 {func(e *state.Event) { e.Kind = state.EventPullRequest }, "pull requests"},
+		"a pull request": {func(e *state.Event) {
+			e.Kind, e.PullRequest = state.EventPullRequest, &state.PullRequest{Number: 1, Action: state.PullOpened, Base: "refs/heads/dev"}
+		}, "no stack follows refs/heads/dev"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			event := b.event("0123456789")

@@ -33,6 +33,14 @@ func (a *acceptance) accept(d *delivery) error {
 		return nil
 	}
 	for _, event := range d.events {
+		if event.Kind == state.EventPullRequest {
+			reviews, ignored, err := a.pullRequest(d.repository, event)
+			if err != nil {
+				return err
+			}
+			d.receipt.Reviews, d.receipt.Ignored = append(d.receipt.Reviews, reviews...), ignored
+			continue
+		}
 		runs, ignored, err := a.acceptEvent(d.repository, event)
 		if err != nil {
 			return err
@@ -46,7 +54,7 @@ func (a *acceptance) accept(d *delivery) error {
 		}
 	}
 	switch {
-	case len(d.receipt.Runs) > 0, d.receipt.Pending:
+	case len(d.receipt.Runs)+len(d.receipt.Reviews) > 0, d.receipt.Pending:
 		d.receipt.Ignored = ""
 	case d.receipt.Ignored == "":
 		d.receipt.Ignored = "the delivery announces no push"
@@ -109,6 +117,9 @@ func (a *acceptance) push(stack *Stack, event state.Event) (run *state.Run, igno
 	if why, err := unconcernedBy(event, stack, known); err != nil || why != "" {
 		return nil, why, err
 	}
+	if err := a.baseMoved(stack, state.Trigger{Kind: state.TriggerWebhook, Actor: event.Actor, Delivery: event.Delivery}); err != nil {
+		return nil, "", err
+	}
 	run = &state.Run{
 		ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindDeploy, Environment: stack.Environment,
 		Trigger: state.Trigger{Kind: state.TriggerWebhook, Actor: event.Actor, Delivery: event.Delivery},
@@ -135,10 +146,8 @@ func (a *acceptance) stack(name string) (*state.Stack, error) {
 
 // enqueue notes a new run, and those whose place it takes, to be stored.
 func (a *acceptance) enqueue(run *state.Run) (err error) {
-	if a.active == nil {
-		if a.active, err = a.tx.ActiveRuns(); err != nil {
-			return err
-		}
+	if err := a.load(); err != nil {
+		return err
 	}
 	for _, ended := range supersede(run, a.active, a.now) {
 		if !slices.Contains(a.changed, ended) {
@@ -150,6 +159,14 @@ func (a *acceptance) enqueue(run *state.Run) (err error) {
 	return nil
 }
 
+// load reads the runs that are not over, once.
+func (a *acceptance) load() (err error) {
+	if a.active == nil {
+		a.active, err = a.tx.ActiveRuns()
+	}
+	return err
+}
+
 // store writes the runs. Of those that were superseded no more than the
 // retention allows is left, so that a flood of pushes does not fill the disk.
 func (a *acceptance) store() error {
@@ -158,7 +175,7 @@ func (a *acceptance) store() error {
 		if err := putTelling(a.tx, run, a.now); err != nil {
 			return err
 		}
-		if run.Status == state.RunSuperseded {
+		if run.Status == state.RunSuperseded && run.Kind == state.KindDeploy {
 			superseded[run.Stack]++
 		}
 	}

@@ -13,7 +13,7 @@ const (
 	byPush           asker = "push" // a webhook or poll
 	byPersonDeploy   asker = "person's deploy"
 	byPersonRollback asker = "person's rollback"
-	byKeeper         asker = "backup"   // backups and restores: they leave the release as it is
+	byKeeper         asker = "backup"   // backups, restores and reviews: they leave the release as it is
 	byRecovery       asker = "recovery" // a run that a crash cut off after it began to change the target
 )
 
@@ -77,8 +77,12 @@ func (s *Stack) admit(run *state.Run, known *state.Stack, at time.Time) (verdict
 
 // supersedes reports whether a new run takes the place of one that waits. A
 // push never takes a person's, nothing takes one that has begun to change the
-// target, and backups and restores stand beside the releases.
+// target, and backups, restores and reviews stand beside the releases. The
+// newest review of a pull request is the one that counts.
 func supersedes(next, waiting *state.Run) bool {
+	if next.Kind == state.KindReview && waiting.Kind == state.KindReview {
+		return next.Review.Pull == waiting.Review.Pull && (waiting.Status == state.RunQueued || waiting.Status == state.RunWaiting)
+	}
 	if !next.Kind.OfRelease() || !waiting.Kind.OfRelease() {
 		return false
 	}

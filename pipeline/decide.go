@@ -63,6 +63,12 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 	by.Reason = strings.TrimSpace("retry of run " + id + " " + by.Reason)
 	run := q.newRun(stack, old.Kind, by, old.Want)
 	run.Commit, run.Subject = old.Commit, old.Subject
+	if old.Kind == state.KindReview {
+		if old.Review.Ended != "" {
+			return nil, &state.Refusal{Reason: fmt.Sprintf("pull request %d was %s", old.Review.Pull, old.Review.Ended), Hint: "plan the branch itself: deployer plan " + old.Stack}
+		}
+		run = again(old, by, q.now().UTC(), stack)
+	}
 	return run, q.ask(run)
 }
 

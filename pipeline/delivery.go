@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"deployer/state"
 )
@@ -57,11 +58,12 @@ func (a *acceptance) alreadyTaken(d *delivery) (bool, error) {
 // take remembers a delivery by the runs that it queued; one that queued none,
 // now or by a look at its branch, has nothing that a repetition could do twice.
 func (a *acceptance) take(d *delivery) error {
-	if d.id() == "" || len(d.receipt.Runs) == 0 && !d.receipt.Pending {
+	queued := slices.Concat(d.receipt.Runs, d.receipt.Reviews)
+	if d.id() == "" || len(queued) == 0 && !d.receipt.Pending {
 		return nil
 	}
 	taken := &state.Delivery{At: a.now}
-	for _, r := range d.receipt.Runs {
+	for _, r := range queued {
 		taken.Runs = append(taken.Runs, r.ID)
 	}
 	return a.tx.PutDelivery(d.repository, d.id(), taken)
@@ -72,8 +74,6 @@ func uninteresting(event state.Event) string {
 	switch {
 	case event.Kind == state.EventIgnored:
 		return event.Ignored
-	case event.Kind == state.EventPullRequest:
-		return "pull requests are not reviewed by this version"
 	case event.Deleted:
 		return fmt.Sprintf("%s was deleted; what runs is left alone", event.Ref)
 	}

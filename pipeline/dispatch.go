@@ -83,7 +83,7 @@ func (q *Queue) dispatch() error {
 				continue
 			}
 			before := run.Status
-			started, err := q.tryStart(tx, run, start, slots-len(start))
+			started, err := q.tryStart(tx, run, start, active, slots-len(start))
 			if err != nil {
 				return err
 			}
@@ -110,19 +110,19 @@ func (q *Queue) dispatch() error {
 
 // busy reports whether a run of the stack, or of what it claims, is under way
 // or about to start. A run of the stack may hold another claim: the stack was
-// changed since it began.
+// changed since it began. Reviews claim nothing.
 func (q *Queue) busy(stack *Stack, start []*state.Run) bool {
 	conflicts := func(other *Stack) bool { return other.Name == stack.Name || other.Claim == stack.Claim }
 	for _, r := range q.running {
-		if conflicts(r.stack) {
+		if r.kind != state.KindReview && conflicts(r.stack) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(start, func(r *state.Run) bool { return conflicts(q.stacks()[r.Stack]) })
+	return slices.ContainsFunc(start, func(r *state.Run) bool { return r.Kind != state.KindReview && conflicts(q.stacks()[r.Stack]) })
 }
 
 // tryStart makes a waiting run a running one where nothing stands in its way.
-func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start []*state.Run, slots int) (bool, error) {
+func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start, active []*state.Run, slots int) (bool, error) {
 	stack, ok := q.stacks()[run.Stack]
 	if !ok {
 		at := q.now().UTC()
@@ -145,6 +145,11 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start []*state.Run, slots
 		return false, putTelling(tx, run, q.now())
 	case v != verdictPass:
 		waiting = string(what)
+	case run.Kind == state.KindReview:
+		// One worker is left for what changes something, where there are several.
+		if slots <= min(1, q.setup.Load().workers-1) || q.reviewWaits(run, active) {
+			return false, nil
+		}
 	case slots <= 0 || q.busy(stack, start):
 		return false, nil // stays queued
 	}
@@ -165,7 +170,7 @@ func (q *Queue) start(run *state.Run) {
 	stack := q.stacks()[run.Stack]
 	stopping, stop := context.WithCancelCause(context.Background())
 	canceled, cancel := context.WithCancelCause(stopping)
-	q.running[run.ID] = &running{stack: stack, stop: stop, cancel: cancel}
+	q.running[run.ID] = &running{stack: stack, kind: run.Kind, stop: stop, cancel: cancel}
 	q.group.Add(1)
 	go func() {
 		defer q.group.Done()

@@ -34,13 +34,15 @@ type Execution struct {
 	Failing  []string          // by verify: keys of the checks that failed
 	Kept     bool              // by verify: the release is good
 
+	keyless   bool // on a desk: no key is tried
 	resumed   bool // another process began to change the target
 	impatient bool // outages are not waited for any more
 	guilty    bool // the release is what failed, and is quarantined
 
-	lost      error        // why the kept release that the run is for cannot be opened
-	restoring *restoring   // by preflight of a restore
-	again     *keptRelease // where the run takes the stack to a release that was kept
+	lost      error             // why the kept release that the run is for cannot be opened
+	base      *gitsync.Snapshot // by fetch of a review: the branch's tip
+	restoring *restoring        // by preflight of a restore
+	again     *keptRelease      // where the run takes the stack to a release that was kept
 	runner    *Runner
 	stage     *state.StageResult
 	journal   *journal

@@ -23,6 +23,9 @@ type Folder struct {
 	Environment string // empty: the top level of pipeline.yaml
 	Keys        secrets.Keyring
 	Policy      Policy // nil: none is asked
+	New         bool   // PlanFolder: there is nothing to compare with
+
+	noKeys bool // as if there were none
 }
 
 // onServer are checks that only say something on the server that deploys: of
@@ -42,22 +45,30 @@ var elsewhere = map[string]bool{"dns": true}
 // not run is skipped, with the reason. The error is about pipeline.yaml
 // itself; messages are masked. It changes nothing.
 func CheckFolder(ctx context.Context, f Folder) ([]state.Step, error) {
-	vault, err := secrets.NewVault()
+	x, err := onDesk(f)
 	if err != nil {
 		return nil, err
-	}
-	x := &Execution{
-		Stack: &Stack{Name: f.Project, Project: f.Project, Directory: f.Directory, Environment: f.Environment, Keys: f.Keys, Policy: f.Policy,
-			Roots: NewRoots("/var/lib/deployer", "/run/deployer", f.Project)},
-		Run: &state.Run{}, Known: &state.Stack{}, Log: io.Discard, Mask: secrets.NewRedactor(), Tree: f.Tree,
-		runner: &Runner{parts: Parts{Vault: vault, Now: time.Now, Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver}},
-		stage:  &state.StageResult{}, show: func() {},
 	}
 	if err := x.Step(ctx, FileName, x.readPipeline); err != nil {
 		return x.stage.Steps, err
 	}
 	x.checkFolder(ctx)
 	return x.stage.Steps, ctx.Err()
+}
+
+// onDesk is the execution of a folder: it has no server, store or Engine.
+func onDesk(f Folder) (*Execution, error) {
+	vault, err := secrets.NewVault()
+	if err != nil {
+		return nil, err
+	}
+	return &Execution{
+		Stack: &Stack{Name: f.Project, Project: f.Project, Directory: f.Directory, Environment: f.Environment, Keys: f.Keys, Policy: f.Policy,
+			Roots: NewRoots("/var/lib/deployer", "/run/deployer", f.Project)},
+		Run: &state.Run{}, Known: &state.Stack{}, Log: io.Discard, Mask: secrets.NewRedactor(), Tree: f.Tree,
+		runner: &Runner{parts: Parts{Vault: vault, Now: time.Now, Dial: (&net.Dialer{}).DialContext, Client: &http.Client{}, Resolver: net.DefaultResolver}},
+		stage:  &state.StageResult{}, show: func() {}, keyless: f.noKeys,
+	}, nil
 }
 
 func (x *Execution) checkFolder(ctx context.Context) {

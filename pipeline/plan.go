@@ -2,17 +2,20 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	"deployer/pipeline/check"
 	"deployer/project"
 	"deployer/state"
 )
 
 // changes says what taking the target to the execution's project would do to
 // each service, and why: the action is the target's, by the rules by which it
-// deploys; the reason is refined by comparing with the live release.
+// deploys; the reason and the details come of comparing with the live release.
 func (x *Execution) changes(ctx context.Context, observed []project.Container) (*state.Changes, error) {
 	services, err := x.Stack.Target.Plan(ctx, x.Project, observed)
 	if err != nil {
@@ -21,12 +24,17 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 	services = slices.DeleteFunc(services, func(s state.ServiceChange) bool {
 		return s.Action == state.ActionRemove && x.File.Deploy.Orphans == "keep"
 	})
+	changes := &state.Changes{Services: services}
+	before := side{}
 	if live := x.Known.Live; live != nil {
-		if old, err := x.runner.resolveKept(x.Stack, live); err == nil {
-			explain(services, project.Compare(old, x.Project))
+		if kept, err := x.open(live); err == nil {
+			before = side{kept.project, kept.rawFile(x.Stack.Directory)}
+			changes.Against = live.Commit
+			explain(services, project.Compare(kept.project, x.Project))
 		}
 	}
-	return &state.Changes{Services: services}, nil
+	x.detail(changes, before, side{x.Project, x.FileRaw})
+	return changes, nil
 }
 
 func explain(services []state.ServiceChange, difference project.Difference) {
@@ -51,34 +59,127 @@ func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Cha
 			return nil, x.masked(err)
 		}
 	}
-	p, err := project.Load(ctx, x.source())
-	if err != nil {
-		return nil, x.masked(err)
-	}
-	if s.Policy != nil {
-		if refusals := s.Policy.Judge(p, x.safeguards()); len(refusals) > 0 {
-			err := x.masked(refused(s.Policy, refusals))
-			return nil, &state.Refusal{Reason: err.Error(), Hint: Hint(err)}
-		}
-	}
-	// An image that is not here yet is not what runs: its service differs without it, too.
-	images, _ := s.Target.Images(ctx, p, "never", io.Discard)
-	p.PinImages(images)
-	x.Project = p
 	if err := r.store.View(func(tx *state.Tx) (err error) {
 		x.Known, err = tx.Stack(s.Name)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	observed, err := s.Target.Containers(ctx, s.Project)
+	p, err := project.Load(ctx, x.source())
+	if err != nil {
+		return nil, x.masked(err)
+	}
+	x.Project = p
+	x.Mask.Add(p.Secrets()...)
+	changes, err := x.foresee(ctx)
+	if err != nil {
+		return nil, x.masked(err)
+	}
+	return changes, nil
+}
+
+// foresee computes the plan of the project that was resolved: with the images
+// that are there, against the containers that run, and with the checks that
+// look at nothing outside. It touches nothing.
+func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
+	absent, err := x.pinLocal(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return x.changes(ctx, observed)
+	observed, err := x.Stack.Target.Containers(ctx, x.Stack.Project)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := x.changes(ctx, observed)
+	if err != nil {
+		return nil, err
+	}
+	for _, service := range absent {
+		changes.Notes = append(changes.Notes, x.Mask.Redact(fmt.Sprintf("the image of %s is not on the Engine yet: the deploy has to pull it", service)))
+	}
+	begin := len(x.stage.Steps)
+	x.foreseeVolumes(ctx, changes)
+	x.foreseeQuarantine(absent)
+	_ = x.judgePolicy(ctx)
+	x.checkStatic(ctx)
+	changes.Checks = slices.Clone(x.stage.Steps[begin:])
+	return changes, nil
+}
+
+// pinLocal pins the images that are on the Engine, and names the services
+// whose image is not. Nothing is pulled.
+func (x *Execution) pinLocal(ctx context.Context) (absent []string, err error) {
+	images := map[string]project.Image{}
+	for _, service := range x.Project.Services() {
+		found, err := x.Stack.Target.Images(ctx, x.Project.Alone(service), "never", io.Discard)
+		if errors.Is(err, project.ErrEngineUnreachable) {
+			return nil, err
+		}
+		if image, ok := found[service]; ok && err == nil && image.ID != "" {
+			images[service] = image
+		} else {
+			absent = append(absent, service)
+		}
+	}
+	x.Project.PinImages(images)
+	return absent, nil
+}
+
+// foreseeVolumes marks the volumes whose definition the Engine's differs from.
+func (x *Execution) foreseeVolumes(ctx context.Context, changes *state.Changes) {
+	_ = x.Step(ctx, "volumes", x.checkVolumes)
+	for i := range changes.Volumes {
+		if v := &changes.Volumes[i]; v.Kind == state.ChangeChanged && v.Why == "" {
+			v.Why = "its definition differs: the deploy is refused while the old one is there, and data never moves by itself"
+		}
+	}
+}
+
+// foreseeQuarantine says where the deploy would be refused since the same
+// release failed before. Without all images the release is not known.
+func (x *Execution) foreseeQuarantine(absent []string) {
+	if len(absent) > 0 {
+		return
+	}
+	if q := x.Known.FindQuarantine(x.fingerprint()); q != nil {
+		x.record("quarantine", check.Result{Status: state.StepFailed,
+			Message: fmt.Sprintf("the same release was tried in run %s and failed: %s", q.Run, q.Why),
+			Hint:    "change what made it fail; or release it from quarantine, where the cause lay outside"}, 0)
+	}
+}
+
+// static are the checks that look at nothing but the commit itself.
+var static = map[string]bool{
+	"credentials": true, "encrypted": true, "env": true, "example": true, "placeholders": true, "traefik": true,
+}
+
+// checkStatic runs those checks of preflight that look at nothing outside, and
+// says of the others that they run before a deploy.
+func (x *Execution) checkStatic(ctx context.Context) {
+	w := x.world()
+	for _, spec := range x.preflightChecks() {
+		title := spec.TitleIn(x.Env)
+		if !static[spec.Check()] {
+			x.record(title, check.Result{Status: state.StepSkipped, Message: "it looks outside: it runs before the deploy"}, 0)
+			continue
+		}
+		started := x.runner.now()
+		result := check.Run(ctx, spec.Once(), w)
+		x.record(title, result, x.since(started))
+	}
+}
+
+// failedSteps names the steps of a plan that a deploy would stop at.
+func failedSteps(steps []state.Step) (names []string) {
+	for _, s := range steps {
+		if s.Status == state.StepFailed {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // masked is err as it may be shown.
 func (x *Execution) masked(err error) error {
-	return WithHint(fmt.Errorf("%s", x.Mask.Redact(err.Error())), x.Mask.Redact(Hint(err)))
+	return WithHint(errors.New(x.Mask.Redact(strings.TrimSpace(err.Error()))), x.Mask.Redact(Hint(err)))
 }

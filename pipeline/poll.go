@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -86,7 +87,11 @@ func (q *Queue) pollOnce(ctx context.Context, stack *Stack) error {
 		if err != nil || !wanted {
 			return err
 		}
-		queued = run
+		a := &acceptance{q: q, tx: tx, now: run.CreatedAt, known: map[string]*state.Stack{stack.Name: known}}
+		if err := errors.Join(a.baseMoved(stack, run.Trigger), a.store()); err != nil {
+			return err
+		}
+		queued, superseded = run, a.changed
 		return q.enqueue(tx, run, &superseded)
 	})
 	if err != nil {

@@ -37,6 +37,7 @@ type Queue struct {
 // running is a run that a goroutine works on.
 type running struct {
 	stack  *Stack
+	kind   state.RunKind
 	stop   context.CancelCauseFunc // leaves it for the next start
 	cancel context.CancelCauseFunc // ends it, or takes it back
 }

@@ -74,6 +74,8 @@ func stagesOf(s *Stack, kind state.RunKind) []stage {
 		return backupWay
 	case kind == state.KindRestore:
 		return restoreWay
+	case kind == state.KindReview:
+		return reviewWay
 	case s.Approval:
 		return forward
 	}
@@ -136,7 +138,7 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 		run.Previous = x.Known.Live.Commit
 	}
 	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
-	if run.Replaces == nil { // else the volume is not whole, and nothing may use it
+	if run.Replaces == nil && run.Kind != state.KindReview { // else the volume is not whole, and nothing may use it
 		if err := r.letGo(s, nil); err != nil {
 			return x, err
 		}
@@ -148,6 +150,9 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 // takeUp opens the kept release that the run is for: of a rollback, and of a
 // run that had begun to change the target when it was cut off.
 func (x *Execution) takeUp() error {
+	if x.Run.Kind == state.KindReview {
+		return nil
+	}
 	if !x.Run.Kind.OfRelease() {
 		return x.takeUpLive()
 	}

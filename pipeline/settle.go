@@ -112,6 +112,16 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 // tellOf has sinks told how a run ended. What changed nothing is news only
 // where it was announced.
 func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
+	if run.Kind == state.KindReview {
+		stored, err := tx.Run(run.ID)
+		if err != nil {
+			return err
+		}
+		if stored.Review.Ended != "" && run.Changes == nil { // the review before it has told
+			return nil
+		}
+		return tx.AddNotice(run, at)
+	}
 	if run.Status == state.RunUnchanged && run.Forge == "" {
 		return nil
 	}
@@ -184,6 +194,9 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 		s.Paths = x.File.Paths
 	}
 	x.judgeHead(s, end)
+	if err := x.tellReviews(tx, s); err != nil {
+		return err
+	}
 	if x.guilty {
 		x.quarantine(s)
 	}

@@ -20,6 +20,8 @@ type Stack struct {
 	Environment string // an entry of pipeline.yaml's environments; empty for its top level
 	Claim       string // what no two runs may change at once: target and project
 	Poll        time.Duration
+	Provider    string   // of the forge: which refs it keeps for pull requests
+	PlanForks   bool     // pull requests from other repositories get a reduced plan
 	Approval    bool     // a push waits for a person once preflight has passed
 	Freezes     []Freeze // when pushes wait
 	Policy      Policy   // judges what is new; nil: everything may run

@@ -64,10 +64,10 @@ func (s *Server) takeDelivery(c *call) error {
 		s.Log.Error("a delivery was not stored", "repository", repository, "error", err)
 		return unavailable(c, "the delivery was not stored", "it can be sent again in a moment")
 	}
-	if len(receipt.Runs) == 0 && !receipt.Pending {
+	if len(receipt.Runs)+len(receipt.Reviews) == 0 && !receipt.Pending {
 		return c.JSON(http.StatusOK, ignored{orDefault(receipt.Ignored, "no stack is concerned")})
 	}
-	return c.JSON(http.StatusAccepted, acceptedOf(receipt.Runs))
+	return c.JSON(http.StatusAccepted, acceptedOf(receipt))
 }
 
 // readDelivery returns what a delivery says. Its body is in a buffer that is
@@ -115,10 +115,13 @@ func asRefusal(err, otherwise error) error {
 	return fmt.Errorf("%w: %w", otherwise, err)
 }
 
-func acceptedOf(runs []*state.Run) accepted {
-	out := accepted{Runs: make([]acceptedRun, len(runs)), Reviews: []acceptedReview{}}
-	for i, r := range runs {
-		out.Runs[i] = acceptedRun{r.ID, r.Stack, r.Status}
+func acceptedOf(r state.Receipt) accepted {
+	out := accepted{Runs: make([]acceptedRun, len(r.Runs)), Reviews: make([]acceptedReview, len(r.Reviews))}
+	for i, run := range r.Runs {
+		out.Runs[i] = acceptedRun{run.ID, run.Stack, run.Status}
+	}
+	for i, run := range r.Reviews {
+		out.Reviews[i] = acceptedReview{run.ID, run.Stack}
 	}
 	return out
 }

@@ -33,6 +33,9 @@ func newRunCollector() *runCollector {
 }
 
 func (rc *runCollector) changed(r *state.Run) {
+	if r.Kind == state.KindReview { // it is news for who proposes, not for who operates
+		return
+	}
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	count := runCount{r.Stack, r.Status}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,13 +11,15 @@ import (
 
 const (
 	pageRuns     = 20
+	pageReviews  = 10
 	pageReleases = 20
 	pageLog      = 16 << 10 // bytes, from the end of the log
 )
 
 type stackContent struct {
 	*stackView
-	Runs     []*state.Run
+	Runs     []*state.Run // but reviews
+	Reviews  []*state.Run
 	Releases []*releaseView
 }
 
@@ -33,11 +36,16 @@ func (s *Server) stackPage(c *call) error {
 	if err != nil {
 		return err
 	}
+	runs = slices.DeleteFunc(runs, func(r *state.Run) bool { return r.Kind == state.KindReview })
+	reviews, _, err := s.findRuns(state.RunQuery{Stack: name, Kind: state.KindReview, Limit: pageReviews})
+	if err != nil {
+		return err
+	}
 	releases, err := s.findReleases(name, time.Time{})
 	if err != nil {
 		return err
 	}
-	p := page{Title: name, Content: stackContent{views[0], runs, releases[:min(pageReleases, len(releases))]}}
+	p := page{Title: name, Content: stackContent{views[0], runs, reviews, releases[:min(pageReleases, len(releases))]}}
 	if views[0].Operation != operationIdle {
 		p.Refresh = refreshEvery
 	}

@@ -41,6 +41,9 @@ func (s *Server) routes() []route {
 		{method: http.MethodPost, path: "/api/v1/runs/:run/reject", role: RoleDeployer, action: "reject", handle: s.reject},
 		{method: http.MethodPost, path: "/api/v1/runs/:run/retry", role: RoleDeployer, action: "retry", handle: s.retry},
 
+		{method: http.MethodGet, path: "/api/v1/reviews", role: RoleViewer, handle: s.listReviews},
+		{method: http.MethodGet, path: "/api/v1/reviews/:review", role: RoleViewer, handle: s.getReview},
+
 		{method: http.MethodGet, path: "/api/v1/releases", role: RoleViewer, handle: s.listReleases},
 		{method: http.MethodGet, path: "/api/v1/backups", role: RoleViewer, handle: s.listBackups},
 		{method: http.MethodPost, path: "/api/v1/stacks/:stack/backup", role: RoleDeployer, action: "backup", handle: s.backup},

@@ -14,7 +14,7 @@ var (
 		state.RunQueued, state.RunWaiting, state.RunRunning, state.RunSucceeded, state.RunFailed, state.RunRolledBack,
 		state.RunRollbackFailed, state.RunSuperseded, state.RunCanceled, state.RunUnchanged,
 	}
-	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback, state.KindBackup, state.KindRestore, state.KindMonitor}
+	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback, state.KindBackup, state.KindRestore, state.KindMonitor, state.KindReview}
 )
 
 type runList struct {
@@ -99,5 +99,7 @@ func viewRun(r *state.Run) *state.Run {
 }
 
 func viewChanges(c *state.Changes) *state.Changes {
-	return &state.Changes{Services: list(c.Services)}
+	shown := *c
+	shown.Services = list(c.Services)
+	return &shown
 }

@@ -132,7 +132,7 @@ func viewStack(kept *state.Stack, active []*state.Run) *stackView {
 		v.Head = &kept.Head
 	}
 	for _, r := range active {
-		if r.Stack == kept.Name {
+		if r.Stack == kept.Name && r.Kind != state.KindReview {
 			v.busyWith(r)
 		}
 	}

@@ -34,5 +34,7 @@ type Event struct {
 	Paths         []string
 	PathsComplete bool
 
+	PullRequest *PullRequest // of EventPullRequest
+
 	ReceivedAt time.Time
 }

@@ -103,6 +103,9 @@ func (s *Stack) heldRuns() map[string]bool {
 	for _, q := range s.Quarantined {
 		held[q.Run] = true
 	}
+	for _, p := range s.Proposals {
+		held[p.Run] = true
+	}
 	if s.Judged != nil {
 		held[s.Judged.Run] = true
 	}

@@ -4,7 +4,8 @@ package state
 type Receipt struct {
 	Runs    []*Run // queued, and safely on disk
 	Pending bool   // its branch is looked at next: that queues what it concerns
-	Ignored string // where no run was queued: why, a short sentence
+	Reviews []*Run // of kind review, likewise
+	Ignored string // where nothing was queued: why, a short sentence
 }
 
 // A Refusal is why what a person asked for cannot be done now. It is an

@@ -19,7 +19,7 @@ const (
 
 // OfRelease reports whether such a run takes the stack to a release; the
 // others leave the live one as it is.
-func (k RunKind) OfRelease() bool { return k != KindBackup && k != KindRestore }
+func (k RunKind) OfRelease() bool { return k != KindBackup && k != KindRestore && k != KindReview }
 
 // TriggerKind says what started a run.
 type TriggerKind string

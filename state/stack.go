@@ -18,7 +18,8 @@ type Stack struct {
 	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
 	Schedule    *Schedule    `json:"schedule,omitempty"`
 	Stopped     *Stopped     `json:"stopped,omitempty"`
-	Warning     string       `json:"warning,omitempty"` // what a person should know of its place in the repository
+	Warning     string       `json:"warning,omitempty"`   // what a person should know of its place in the repository
+	Proposals   []Proposal   `json:"proposals,omitempty"` // pull requests on its branch, by their newest review
 }
 
 // A Reading is what a check of the monitor last said of the live release.

@@ -36,6 +36,17 @@ func (t *Tx) PutRun(r *Run) error {
 	case old.Status != r.Status && !old.Status.CanBecome(r.Status):
 		return fmt.Errorf("run %s is %s and cannot become %s", r.ID, old.Status, r.Status)
 	}
+	if r.Review != nil && old != nil {
+		before, err := readRun[struct {
+			Review *Review `json:"review"`
+		}](t, r.ID)
+		if err != nil {
+			return err
+		}
+		kept := *r
+		kept.Review = r.Review.said(before.Review)
+		r = &kept
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("store run %s: %w", r.ID, err)

@@ -54,6 +54,23 @@ type azureDelivery struct {
 		PullRequest int       `json:"pullRequestId"`
 		Title       string    `json:"title"`
 		CreatedBy   azureUser `json:"createdBy"`
+		Status      string    `json:"status"` // active, abandoned or completed
+		Source      string    `json:"sourceRefName"`
+		Target      string    `json:"targetRefName"`
+		Head        *struct {
+			ID string `json:"commitId"`
+		} `json:"lastMergeSourceCommit"`
+		Merge *struct {
+			ID string `json:"commitId"`
+		} `json:"lastMergeCommit"`
+		Repository struct {
+			ID string `json:"id"`
+		} `json:"repository"`
+		Fork *struct {
+			Repository struct {
+				ID string `json:"id"`
+			} `json:"repository"`
+		} `json:"forkSource"` // only where the source is another repository
 	} `json:"resource"`
 }
 
@@ -114,16 +131,38 @@ func (d *azureDelivery) push(e state.Event) ([]state.Event, error) {
 	return events, nil
 }
 
+// azurePulls are the events of pull requests that concern a plan; merged only
+// says that Azure has tried to merge, also where the result is a preview.
+var azurePulls = map[string]state.PullAction{
+	"git.pullrequest.created": state.PullOpened, "git.pullrequest.updated": state.PullUpdated, "git.pullrequest.merged": state.PullUpdated,
+}
+
 func (d *azureDelivery) pullRequest(e state.Event) ([]state.Event, error) {
-	switch d.EventType {
-	case "git.pullrequest.created", "git.pullrequest.updated", "git.pullrequest.merged":
-	default:
+	action, known := azurePulls[d.EventType]
+	if !known {
 		return otherEvent(e, d.EventType), nil
 	}
-	if d.Resource.PullRequest == 0 {
+	is := d.Resource
+	if is.PullRequest == 0 {
 		return nil, fmt.Errorf("%w: resource.pullRequestId is missing", ErrMalformed)
 	}
-	e.Kind, e.Actor = state.EventPullRequest, d.Resource.CreatedBy.String()
-	e.Subject, e.Author = line(d.Resource.Title, maxSubject), d.Resource.CreatedBy.String()
-	return []state.Event{e}, nil
+	e.Actor = is.CreatedBy.String()
+	e.Subject, e.Author = line(is.Title, maxSubject), is.CreatedBy.String()
+	pull := state.PullRequest{
+		Number: is.PullRequest, Action: action, Base: is.Target, HeadRef: is.Source,
+		Fork: is.Fork != nil && (is.Repository.ID == "" || is.Fork.Repository.ID != is.Repository.ID),
+	}
+	if is.Head != nil {
+		pull.Head = is.Head.ID
+	}
+	switch is.Status {
+	case "abandoned":
+		pull.Action = state.PullClosed
+	case "completed":
+		pull.Action = state.PullMerged
+		if is.Merge != nil {
+			pull.MergeCommit = is.Merge.ID
+		}
+	}
+	return pullEvent(e, pull)
 }

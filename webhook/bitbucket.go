@@ -110,26 +110,65 @@ func parseBitbucketPush(r Request, e state.Event) ([]state.Event, error) {
 	return events, nil
 }
 
+// bitbucketPulls are the events of pull requests that concern a plan.
+// Bitbucket does not say what an update has changed.
+var bitbucketPulls = map[string]state.PullAction{
+	"pullrequest:created": state.PullOpened, "pullrequest:updated": state.PullUpdated,
+	"pullrequest:fulfilled": state.PullMerged, "pullrequest:rejected": state.PullClosed,
+}
+
+type bitbucketEnd struct {
+	Branch struct {
+		Name string `json:"name"`
+	} `json:"branch"`
+	Commit *struct {
+		Hash string `json:"hash"`
+	} `json:"commit"`
+	Repository *struct {
+		UUID string `json:"uuid"`
+		Name string `json:"full_name"`
+	} `json:"repository"` // null where the fork is gone
+}
+
 func parseBitbucketPullRequest(r Request, e state.Event, name string) ([]state.Event, error) {
-	switch name {
-	case "pullrequest:created", "pullrequest:updated", "pullrequest:fulfilled", "pullrequest:rejected":
-	default: // comments, approvals
+	action, known := bitbucketPulls[name]
+	if !known { // comments, approvals
 		return otherEvent(e, name), nil
 	}
 	var p struct {
 		Actor       bitbucketUser `json:"actor"`
 		PullRequest *struct {
+			ID     int           `json:"id"`
 			Title  string        `json:"title"`
 			Author bitbucketUser `json:"author"`
+			Source bitbucketEnd  `json:"source"`
+			Into   bitbucketEnd  `json:"destination"`
+			Merge  *struct {
+				Hash string `json:"hash"`
+			} `json:"merge_commit"`
 		} `json:"pullrequest"`
 	}
 	if err := decode(r, &p); err != nil {
 		return nil, err
 	}
-	if p.PullRequest == nil {
+	is := p.PullRequest
+	if is == nil {
 		return nil, fmt.Errorf("%w: pullrequest is missing", ErrMalformed)
 	}
-	e.Kind, e.Actor = state.EventPullRequest, p.Actor.String()
-	e.Subject, e.Author = line(p.PullRequest.Title, maxSubject), p.PullRequest.Author.String()
-	return []state.Event{e}, nil
+	e.Actor, e.Subject, e.Author = p.Actor.String(), line(is.Title, maxSubject), is.Author.String()
+	pull := state.PullRequest{
+		Number: is.ID, Action: action, Base: branchRef(is.Into.Branch.Name), HeadRef: branchRef(is.Source.Branch.Name),
+		Fork: !is.Source.sameRepository(is.Into),
+	}
+	if is.Source.Commit != nil {
+		pull.Head = is.Source.Commit.Hash
+	}
+	if is.Merge != nil {
+		pull.MergeCommit = is.Merge.Hash
+	}
+	return pullEvent(e, pull)
+}
+
+func (s bitbucketEnd) sameRepository(o bitbucketEnd) bool {
+	return s.Repository != nil && o.Repository != nil && s.Repository.UUID != "" && *s.Repository == *o.Repository
 }

@@ -98,28 +98,65 @@ func parseRefsChanged(r Request, e state.Event) ([]state.Event, error) {
 	return events, nil
 }
 
+// serverPulls are the events of pull requests that concern a plan.
+var serverPulls = map[string]state.PullAction{
+	"pr:opened": state.PullOpened, "pr:reopened": state.PullOpened,
+	"pr:from_ref_updated": state.PullUpdated, "pr:to_ref_updated": state.PullUpdated, "pr:modified": state.PullUpdated,
+	"pr:merged": state.PullMerged, "pr:declined": state.PullClosed, "pr:deleted": state.PullClosed,
+}
+
+type serverEnd struct {
+	ID         string `json:"id"`
+	Latest     string `json:"latestCommit"`
+	Repository *struct {
+		ID int64 `json:"id"`
+	} `json:"repository"`
+}
+
+func (s serverEnd) sameRepository(o serverEnd) bool {
+	return s.Repository != nil && o.Repository != nil && s.Repository.ID != 0 && s.Repository.ID == o.Repository.ID
+}
+
 func parseServerPullRequest(r Request, e state.Event, name string) ([]state.Event, error) {
-	switch name {
-	case "pr:opened", "pr:from_ref_updated", "pr:modified", "pr:merged", "pr:declined", "pr:deleted":
-	default: // comments, reviewers
+	action, known := serverPulls[name]
+	if !known { // comments, reviewers
 		return otherEvent(e, name), nil
 	}
 	var p struct {
 		Actor       serverUser `json:"actor"`
 		PullRequest *struct {
+			ID     int    `json:"id"`
 			Title  string `json:"title"`
 			Author struct {
 				User serverUser `json:"user"`
 			} `json:"author"`
+			From       serverEnd `json:"fromRef"`
+			Into       serverEnd `json:"toRef"`
+			Properties struct {
+				Merge struct {
+					ID string `json:"id"`
+				} `json:"mergeCommit"`
+			} `json:"properties"`
 		} `json:"pullRequest"`
+		Before *serverEnd `json:"previousTarget"` // of pr:modified
 	}
 	if err := decode(r, &p); err != nil {
 		return nil, err
 	}
-	if p.PullRequest == nil {
+	is := p.PullRequest
+	if is == nil {
 		return nil, fmt.Errorf("%w: pullRequest is missing", ErrMalformed)
 	}
-	e.Kind, e.Actor = state.EventPullRequest, p.Actor.String()
-	e.Subject, e.Author = line(p.PullRequest.Title, maxSubject), p.PullRequest.Author.User.String()
-	return []state.Event{e}, nil
+	if name == "pr:modified" && (p.Before == nil || p.Before.ID == is.Into.ID) {
+		return unplanned(e, name, "")
+	}
+	e.Actor, e.Subject, e.Author = p.Actor.String(), line(is.Title, maxSubject), is.Author.User.String()
+	pull := state.PullRequest{
+		Number: is.ID, Action: action, Base: is.Into.ID, Head: is.From.Latest, HeadRef: is.From.ID,
+		Fork: !is.From.sameRepository(is.Into),
+	}
+	if action == state.PullMerged {
+		pull.MergeCommit = is.Properties.Merge.ID
+	}
+	return pullEvent(e, pull)
 }

@@ -108,11 +108,38 @@ func TestRealPayloads(t *testing.T) {
 				if e.Subject == "" || e.Author == "" || e.Actor == "" {
 					t.Errorf("got %+v", e)
 				}
+				s.checkPull(t, e.PullRequest)
 			default:
 				if !strings.Contains(e.Ignored, ": ") {
 					t.Errorf("got %+v", e)
 				}
 			}
 		})
+	}
+}
+
+// checkPull holds what a pull request's event says to what the sample's name says.
+func (s sample) checkPull(t *testing.T, p *state.PullRequest) {
+	t.Helper()
+	name := filepath.Base(s.file)
+	want := state.PullUpdated
+	switch {
+	case strings.Contains(name, "open"), strings.Contains(name, "created"):
+		want = state.PullOpened
+	case strings.Contains(name, "merge."), strings.Contains(name, "merged"), name == "git_pullrequest_updated.json": // of one that is completed
+		want = state.PullMerged
+	case strings.Contains(name, "closed"), strings.Contains(name, "declined"), strings.Contains(name, "deleted"), strings.Contains(name, "rejected"):
+		want = state.PullClosed
+	}
+	// One of them leaves the repositories out, so nothing shows that they are the same.
+	fork := strings.Contains(name, "fork") || s.file == "forgejo/pull_request_opened.json"
+	if p.Action != want || p.Fork != fork || p.Number == 0 || !strings.HasPrefix(p.Base, "refs/heads/") || !strings.HasPrefix(p.HeadRef, "refs/heads/") {
+		t.Errorf("got %+v, want %s, fork %t", p, want, fork)
+	}
+	if shortened := s.provider == "bitbucket" || s.provider == "gogs"; (p.Head == "") != shortened {
+		t.Errorf("head %q", p.Head)
+	}
+	if (p.MergeCommit != "") != (want == state.PullMerged) {
+		t.Errorf("merge commit %q", p.MergeCommit)
 	}
 }

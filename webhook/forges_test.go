@@ -145,12 +145,12 @@ func TestGitLabMergeRequestsThatChangeNothingAreLeftOut(t *testing.T) {
 		`"action":"update"`:                            state.EventIgnored,
 		`"action":"merge"`:                             state.EventPullRequest,
 	} {
-		body := `{"object_kind":"merge_request","user":{"username":"ada"},"object_attributes":{"title":"t",` + attributes + `}}`
+		body := `{"object_kind":"merge_request","user":{"username":"ada"},"object_attributes":{"iid":3,"target_branch":"main","title":"t",` + attributes + `}}`
 		if e := parseOne(t, gitlab{}, request(body, "X-Gitlab-Event", "Merge Request Hook")); e.Kind != want || (want == state.EventPullRequest && (e.Actor != "ada" || e.Subject != "t")) {
 			t.Errorf("%s: got %+v", attributes, e)
 		}
 	}
-	body := `{"object_kind":"merge_request","object_attributes":{"action":"update"},"changes":{"target_branch":{"previous":"a","current":"b"}}}`
+	body := `{"object_kind":"merge_request","object_attributes":{"iid":3,"target_branch":"main","action":"update"},"changes":{"target_branch":{"previous":"a","current":"b"}}}`
 	if e := parseOne(t, gitlab{}, request(body, "X-Gitlab-Event", "Merge Request Hook")); e.Kind != state.EventPullRequest {
 		t.Errorf("another target: %+v", e)
 	}

@@ -153,6 +153,9 @@ func checkEvent(t *testing.T, e state.Event) {
 			t.Fatal("ignored without a reason")
 		}
 	case state.EventPullRequest:
+		if p := e.PullRequest; p == nil || p.Number <= 0 || p.Action == "" || !strings.HasPrefix(p.Base, "refs/") {
+			t.Fatalf("pull request %+v", e.PullRequest)
+		}
 	default:
 		t.Fatalf("kind %q", e.Kind)
 	}

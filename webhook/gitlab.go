@@ -78,10 +78,17 @@ type gitlabDelivery struct {
 
 	User account `json:"user"`
 	Is   struct {
-		Title  string `json:"title"`
-		Action string `json:"action"`
-		OldRev string `json:"oldrev"`
-		Last   commit `json:"last_commit"`
+		Number int     `json:"iid"`
+		Title  string  `json:"title"`
+		Action string  `json:"action"`
+		OldRev string  `json:"oldrev"`
+		Last   commit  `json:"last_commit"`
+		Source string  `json:"source_branch"`
+		Target string  `json:"target_branch"`
+		From   *int64  `json:"source_project_id"`
+		Into   *int64  `json:"target_project_id"`
+		Merged *string `json:"merge_commit_sha"`
+		Squash *string `json:"squash_commit_sha"`
 	} `json:"object_attributes"`
 	Changes struct {
 		Target *struct{} `json:"target_branch"`
@@ -105,15 +112,34 @@ func (d *gitlabDelivery) push(e state.Event) ([]state.Event, error) {
 	return []state.Event{e}, nil
 }
 
+// mergeActions are GitLab's; an update needs a closer look.
+var mergeActions = map[string]state.PullAction{
+	"open": state.PullOpened, "reopen": state.PullOpened, "update": state.PullUpdated,
+	"close": state.PullClosed, "merge": state.PullMerged,
+}
+
 // mergeRequest leaves out what changed no commit and no branch: a title, a
-// label, that it is no draft any more.
+// label, an approval, that it is no draft any more.
 func (d *gitlabDelivery) mergeRequest(e state.Event) ([]state.Event, error) {
-	if d.Is.Action == "update" && d.Is.OldRev == "" && d.Changes.Target == nil {
-		return ignored(e, "merge_request: neither its commits nor its branch have changed"), nil
+	is := d.Is
+	action, known := mergeActions[is.Action]
+	if !known || (is.Action == "update" && is.OldRev == "" && d.Changes.Target == nil) {
+		return unplanned(e, "merge_request", is.Action)
 	}
-	e.Kind = state.EventPullRequest
 	e.Actor = d.User.String()
-	e.Subject = line(d.Is.Title, maxSubject)
-	e.Author = first(line(d.Is.Last.Author.Name, maxName), e.Actor)
-	return []state.Event{e}, nil
+	e.Subject = line(is.Title, maxSubject)
+	e.Author = first(line(is.Last.Author.Name, maxName), e.Actor)
+	p := state.PullRequest{
+		Number: is.Number, Action: action, Base: branchRef(is.Target), Head: is.Last.ID, HeadRef: branchRef(is.Source),
+		Fork: is.From == nil || is.Into == nil || *is.From != *is.Into,
+	}
+	if action == state.PullMerged {
+		for _, made := range []*string{is.Merged, is.Squash} { // a fast-forward makes none
+			if made != nil && p.MergeCommit == "" {
+				p.MergeCommit = *made
+			}
+		}
+		p.MergeCommit = first(p.MergeCommit, p.Head)
+	}
+	return pullEvent(e, p)
 }

@@ -35,10 +35,11 @@ func TestADeliveryThatDoesNotNameItsEventIsMalformed(t *testing.T) {
 }
 
 func TestPullRequest(t *testing.T) {
-	body := `{"action":"opened","pull_request":{"title":"add a cache","body":null,"user":{"login":"ada"},"head":null},"sender":{"login":"bob"}}`
+	body := `{"action":"opened","pull_request":{"title":"add a cache","body":null,"user":{"login":"ada"},"head":null,"base":{"ref":"main","repo":{"id":1}}},"number":7,"sender":{"login":"bob"}}`
 	for name, header := range map[string]string{"github": "X-GitHub-Event", "gitea": "X-Gitea-Event"} {
 		e := parseOne(t, provider(t, name), request(body, header, "pull_request"))
-		if e.Kind != state.EventPullRequest || e.Subject != "add a cache" || e.Author != "ada" || e.Actor != "bob" {
+		if e.Kind != state.EventPullRequest || e.Subject != "add a cache" || e.Author != "ada" || e.Actor != "bob" ||
+			*e.PullRequest != (state.PullRequest{Number: 7, Action: state.PullOpened, Base: "refs/heads/main", Fork: true}) {
 			t.Errorf("%s: got %+v", name, e)
 		}
 		if _, err := provider(t, name).Parse(request(`{"pull_request":null}`, header, "pull_request")); !errors.Is(err, ErrMalformed) {

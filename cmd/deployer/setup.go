@@ -80,6 +80,7 @@ func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Targe
 		Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
 		Approval: stack.Approval, Freezes: freezes(stack.Freeze), Policy: judge, Reports: c.Repositories[stack.Repository].Forge != nil,
 		Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
+		Provider: provider(c.Repositories[stack.Repository]), PlanForks: plansForks(c.Repositories[stack.Repository]),
 		Roots: pipeline.NewRoots(a.started.Data, a.memory, stack.Name),
 	}, nil
 }
@@ -127,6 +128,18 @@ func (a *app) closeUnused(s *setup) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// provider is the forge of a repository; empty where no webhook says so.
+func provider(r *config.Repository) string {
+	if r.Webhook == nil {
+		return ""
+	}
+	return r.Webhook.Provider
+}
+
+func plansForks(r *config.Repository) bool {
+	return r.Forge != nil && r.Forge.Forks == config.ForksPlan
 }
 
 func freezes(in []config.Freeze) []pipeline.Freeze {
