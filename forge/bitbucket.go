@@ -79,14 +79,19 @@ func plainMarkdown(marker, body string) (string, string) {
 	return hidden, "\n" + strings.TrimSpace(body)
 }
 
+// self asks whose the token is, which that of a repository may not.
 func (b *bitbucket) self(ctx context.Context) (string, error) {
-	return b.get(func() (string, error) {
+	id, err := b.get(func() (string, error) {
 		var user struct {
 			UUID string `json:"uuid"`
 		}
 		_, err := b.call(ctx, "ask whose the token is", http.MethodGet, "/user", nil, &user)
 		return user.UUID, err
 	})
+	if isRefusal(err, http.StatusForbidden, http.StatusNotFound) {
+		return nobody, nil
+	}
+	return id, err
 }
 
 func (b *bitbucket) comments(ctx context.Context, pull int, visit func(comment) bool) error {

@@ -3,6 +3,7 @@ package forge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -153,6 +154,10 @@ func TestWhoseTheTokenIsFromAStatus(t *testing.T) {
 	each(t, func(t *testing.T, p provider) {
 		f, c := start(t, p)
 		f.noUser = true
+		if p.name == "bitbucket" {
+			theForgeTellsWhoseIsWhose(t, f, c)
+			return
+		}
 		err := c.PutComment(t.Context(), 3, marker, "one")
 		var refused *Refusal
 		if !errors.As(err, &refused) || refused.Hint == "" || len(f.comments) > 0 {
@@ -168,6 +173,44 @@ func TestWhoseTheTokenIsFromAStatus(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func theForgeTellsWhoseIsWhose(t *testing.T, f *fakeForge, c Client) {
+	t.Helper()
+	f.authorsOnly = true
+	hidden, _ := plainMarkdown(marker, "")
+	f.add(other, hidden+" not ours")
+	for _, body := range []string{"one", "two"} {
+		if err := c.PutComment(t.Context(), 3, marker, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.comments) != 2 || !strings.Contains(f.comments[0].text, "not ours") || !strings.Contains(f.comments[1].text, "two") {
+		t.Errorf("%d comments: %q", len(f.comments), f.comments[0].text)
+	}
+}
+
+func TestGitHubShowsDeployments(t *testing.T) {
+	f, c := start(t, providers()[0])
+	d := Deployment{Commit: commitOne, Environment: "shop/production", State: Pending, Description: strings.Repeat("x", 200), URL: "https://deploy.example.com/runs/1"}
+	set := func() {
+		t.Helper()
+		if err := c.(deployments).SetDeployment(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set() // the token may not: the status says it all
+	f.deployments = []map[string]any{}
+	set()
+	d.Running = true
+	set()
+	d.State = Success
+	set()
+	d.Environment, d.State = "shop/dev", Failure
+	set()
+	if got := fmt.Sprint(len(f.deployments), f.deployments[0]["state"], f.deployments[1]["state"]); got != "2 queued in_progress success failure" {
+		t.Errorf("GitHub shows %s", got)
+	}
 }
 
 func TestWhatIsRefusedForGood(t *testing.T) {

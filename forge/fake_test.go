@@ -27,13 +27,15 @@ type fakeForge struct {
 	t   *testing.T
 	url string
 
-	mu       sync.Mutex
-	statuses []fakeStatus
-	comments []*fakeComment
-	writes   int
-	lookups  int                            // of whose the token is
-	answer   func(http.ResponseWriter) bool // instead of the forge's own
-	noUser   bool                           // the token may not ask whose it is
+	mu          sync.Mutex
+	statuses    []fakeStatus
+	comments    []*fakeComment
+	writes      int
+	lookups     int                            // of whose the token is
+	answer      func(http.ResponseWriter) bool // instead of the forge's own
+	noUser      bool                           // the token may not ask whose it is
+	authorsOnly bool                           // may edit a comment
+	deployments []map[string]any               // and what became of them; nil: the token may not
 }
 
 type fakeStatus struct{ commit, context, state, description, url string }
@@ -201,6 +203,10 @@ func (f *fakeForge) edit(w http.ResponseWriter, id, body string) {
 		refuse(w, http.StatusNotFound, "Not Found")
 		return
 	}
+	if f.authorsOnly && c.author != me {
+		refuse(w, http.StatusForbidden, "only the author may")
+		return
+	}
 	c.text, c.version, f.writes = body, c.version+1, f.writes+1
 	reply(w, http.StatusOK, map[string]any{"id": c.id})
 }
@@ -242,10 +248,37 @@ func serveGitHub(f *fakeForge, w http.ResponseWriter, r *http.Request) {
 	} else if s, ok := match(r, "PATCH", repo+"/issues/comments/*"); ok {
 		f.edit(w, s[0], text(read(r)["body"]))
 	} else if strings.HasPrefix(r.URL.Path, repo+"/deployments") {
-		refuse(w, http.StatusForbidden, "Resource not accessible by personal access token")
+		serveDeployments(f, w, r)
 	} else {
 		refuse(w, http.StatusNotFound, "Not Found")
 	}
+}
+
+func serveDeployments(f *fakeForge, w http.ResponseWriter, r *http.Request) {
+	if f.deployments == nil {
+		refuse(w, http.StatusForbidden, "Resource not accessible by personal access token")
+		return
+	}
+	if s, ok := match(r, "POST", "/repos/ops/infra/deployments/*/statuses"); ok {
+		id, _ := strconv.Atoi(s[0])
+		b := read(r)
+		f.deployments[id-1]["state"] = fmt.Sprint(f.deployments[id-1]["state"], " ", b["state"])
+		reply(w, http.StatusCreated, map[string]any{})
+		return
+	}
+	if r.Method == http.MethodPost {
+		b := read(r)
+		f.deployments = append(f.deployments, map[string]any{"id": len(f.deployments) + 1, "sha": b["ref"], "environment": b["environment"], "task": b["task"], "state": ""})
+		reply(w, http.StatusCreated, f.deployments[len(f.deployments)-1])
+		return
+	}
+	found := []any{}
+	for _, d := range f.deployments {
+		if q := r.URL.Query(); d["sha"] == q.Get("sha") && d["environment"] == q.Get("environment") && d["task"] == q.Get("task") {
+			found = append(found, d)
+		}
+	}
+	reply(w, http.StatusOK, found)
 }
 
 func serveGitLab(f *fakeForge, w http.ResponseWriter, r *http.Request) {

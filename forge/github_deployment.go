@@ -17,7 +17,7 @@ func (g *github) SetDeployment(ctx context.Context, d Deployment) error {
 	if err == nil {
 		body := map[string]any{"state": githubState(d), "description": cut(oneLine(d.Description), githubDescription), "auto_inactive": true}
 		if d.URL != "" {
-			body["log_url"] = d.URL
+			body["log_url"], body["environment_url"] = d.URL, d.URL
 		}
 		_, err = g.call(ctx, "set the deployment of "+d.Environment, http.MethodPost, fmt.Sprintf("%s/deployments/%d/statuses", g.repo, id), body, nil)
 	}

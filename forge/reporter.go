@@ -52,7 +52,10 @@ type line struct {
 	busy     bool
 	failures int
 	next     time.Time // not before
-	last     Status    // that was set; only the goroutine that is busy looks at it
+
+	// Only the goroutine that is busy looks at these.
+	last    Status // that was set
+	refused string // hint of the last refusal, where nothing was taken since
 }
 
 // NewReporter makes a reporter.
@@ -239,17 +242,13 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 	if left(notice, run) {
 		l.last = Status{}
 		status.Commit, status.State, status.Description = notice.Commit, Canceled, "superseded: the run went on to "+short(run.Commit)
-		return r.judge(ctx, client.SetStatus(ctx, status), notice, run)
+		return r.judge(ctx, client.SetStatus(ctx, status), notice, run, l)
 	}
 	status.Description = r.Mask(status.Description)
 	if status == l.last && run.Kind != state.KindReview {
 		return nil // two notices that the run has gone past since
 	}
 	err := client.SetStatus(ctx, status)
-	l.last = Status{}
-	if err == nil {
-		l.last = status
-	}
 	if run.Kind == state.KindReview && run.Review != nil && said(run) && (err == nil || isRefusal(err)) {
 		if marker, body := Comment(run, page); body != "" {
 			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.Mask(body)), err)
@@ -258,7 +257,11 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 	if d, ok := client.(deployments); ok && run.Kind != state.KindReview && (err == nil || isRefusal(err)) {
 		err = firstOf(r.deployment(ctx, d, status, run), err)
 	}
-	return r.judge(ctx, err, notice, run)
+	l.last = Status{}
+	if err == nil {
+		l.last, l.refused = status, ""
+	}
+	return r.judge(ctx, err, notice, run, l)
 }
 
 // said reports whether a review has come to something.
@@ -276,7 +279,7 @@ func firstOf(next, before error) error {
 
 // judge decides what becomes of an error: another try, or a line in the log
 // and a step of the run that say that the forge does not show it.
-func (r *Reporter) judge(ctx context.Context, err error, notice *state.Notice, run *state.Run) error {
+func (r *Reporter) judge(ctx context.Context, err error, notice *state.Notice, run *state.Run, l *line) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -290,6 +293,10 @@ func (r *Reporter) judge(ctx context.Context, err error, notice *state.Notice, r
 	default:
 		why = "given up after a day: " + why
 	}
+	if l.refused == hint && !run.Status.Terminal() {
+		return nil // it is said once, and again at the end
+	}
+	l.refused = hint
 	r.Log.Error("the forge does not show how a run stands", "run", run.ID, "stack", run.Stack, "commit", short(run.Commit), "error", why, "hint", hint)
 	return r.Store.Update(func(tx *state.Tx) error { return note(tx, run.ID, why, hint) })
 }

@@ -342,3 +342,44 @@ func TestAReviewGetsAStatusAndAComment(t *testing.T) {
 		}
 	})
 }
+
+// A deployer is a recorder whose forge shows deployments too.
+type deployer struct {
+	recorder
+	away        bool
+	deployments []Deployment
+}
+
+func (d *deployer) SetDeployment(_ context.Context, deployment Deployment) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.away {
+		return &Later{Why: "away"}
+	}
+	d.deployments = append(d.deployments, deployment)
+	return nil
+}
+
+func TestADeploymentIsToldLaterToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		forge := &deployer{}
+		w := report(t, store(t), map[string]Client{"infra": forge})
+		run := newRun("run-1", first)
+		run.Environment = "production"
+		w.happens(run)
+		synctest.Wait()
+		if len(forge.deployments) > 0 {
+			t.Errorf("what only waits is a deployment: %+v", forge.deployments)
+		}
+		forge.away = true
+		w.happens(ends(run, state.RunSucceeded))
+		synctest.Wait()
+		forge.mu.Lock()
+		forge.away = false
+		forge.mu.Unlock()
+		time.Sleep(time.Minute)
+		if len(forge.deployments) != 1 || forge.deployments[0].State != Success || forge.deployments[0].Environment != "shop/production" {
+			t.Errorf("the forge shows %+v", forge.deployments)
+		}
+	})
+}

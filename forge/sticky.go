@@ -37,28 +37,32 @@ func putComment(ctx context.Context, f commenter, pull, limit int, marker, body 
 	if err != nil {
 		return err
 	}
-	var mine *comment
+	var found []comment
 	err = f.comments(ctx, pull, func(c comment) bool {
-		if c.author == me && strings.Contains(c.text, marker) {
-			mine = &c
+		if (me == nobody || c.author == me) && strings.Contains(c.text, marker) {
+			found = append(found, c)
 		}
-		return mine == nil
+		return me == nobody || len(found) == 0
 	})
 	if err != nil {
 		return err
 	}
-	if mine == nil {
-		return f.create(ctx, pull, text)
+	for _, c := range found {
+		if me != nobody && sameText(c.text, text) {
+			return nil
+		}
+		err := f.edit(ctx, c, text)
+		deleted := isRefusal(err, http.StatusNotFound, http.StatusGone) // in this moment
+		if !deleted && (me != nobody || !isRefusal(err, http.StatusForbidden)) {
+			return err
+		}
 	}
-	if sameText(mine.text, text) {
-		return nil
-	}
-	err = f.edit(ctx, *mine, text)
-	if isRefusal(err, http.StatusNotFound, http.StatusGone) { // deleted in this moment
-		return f.create(ctx, pull, text)
-	}
-	return err
+	return f.create(ctx, pull, text)
 }
+
+// nobody is what self returns where a token may not ask whose it is and the
+// forge lets only authors edit: then it is the forge that tells whose is whose.
+const nobody = ""
 
 // sameText compares texts as forges keep them.
 func sameText(a, b string) bool {
