@@ -18,7 +18,7 @@ type Details struct {
 	Images []ImageDifference
 	Opened []PortDifference // ports of the host, sorted by service
 	Closed []PortDifference
-	Moved  []Moved // places in containers where other data is mounted now
+	Moved  []Moved            // places in containers where other data is mounted now
 	Passed []PassedDifference // variables of services that stay
 	Values []ValueDifference
 	Files  []FileDifference
