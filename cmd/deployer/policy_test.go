@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"deployer/config"
@@ -13,6 +14,18 @@ import (
 func TestDeployerYAMLKnowsEveryRule(t *testing.T) {
 	if rules := policy.Rules(); !maps.Equal(rules, config.PolicyRules) {
 		t.Errorf("the rules are %v, deployer.yaml knows %v", rules, config.PolicyRules)
+	}
+}
+
+func TestThePolicyPageHasEveryRule(t *testing.T) {
+	text := read(t, "../../docs/policy.md")
+	for name, takesParameter := range policy.Rules() {
+		if !strings.Contains(text, "`"+name+"`") && !strings.Contains(text, "`"+name+"[:") {
+			t.Errorf("docs/policy.md has no rule %s", name)
+		}
+		if strings.Contains(text, "`"+name+"[:") != takesParameter {
+			t.Errorf("docs/policy.md is wrong about the parameter of %s", name)
+		}
 	}
 }
 

@@ -121,7 +121,7 @@ func (s stackView) remark() string {
 	case len(s.Quarantined) > 0 && s.Sync == string(state.SyncQuarantined):
 		return s.Quarantined[len(s.Quarantined)-1].Why
 	}
-	return ""
+	return s.Warning
 }
 
 // passThrough prints the API's own JSON.
