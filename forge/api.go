@@ -65,7 +65,7 @@ func (a *api) call(ctx context.Context, what, method, path string, in, out any) 
 		return nil, fmt.Errorf("%s: read the token: %w", what, err)
 	}
 	for range maxRedirects {
-		res, body, err := a.send(ctx, method, target, in, token)
+		res, err := a.send(ctx, method, target, in, token)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", what, withoutToken(err, token))
 		}
@@ -73,32 +73,39 @@ func (a *api) call(ctx context.Context, what, method, path string, in, out any) 
 			target = next
 			continue
 		}
-		if res.StatusCode >= 300 || res.StatusCode < 200 || res.StatusCode == http.StatusNonAuthoritativeInfo {
-			return res.Header, a.failure(what, res, body, token)
+		if res.code >= 300 || res.code < 200 || res.code == http.StatusNonAuthoritativeInfo {
+			return res.header, a.failure(what, res, token)
 		}
 		if out != nil {
-			if err := json.Unmarshal(body, out); err != nil {
-				return res.Header, &Refusal{Status: res.StatusCode, Hint: "see that forge.api in deployer.yaml is the address of the API, not of a page",
+			if err := json.Unmarshal(res.body, out); err != nil {
+				return res.header, &Refusal{Status: res.code, Hint: "see that forge.api in deployer.yaml is the address of the API, not of a page",
 					Why: fmt.Sprintf("%s: what %s answered is not the JSON that was expected", what, a.name)}
 			}
 		}
-		return res.Header, nil
+		return res.header, nil
 	}
 	return nil, &Refusal{Status: http.StatusLoopDetected, Why: what + ": too many redirects", Hint: "correct forge.api in deployer.yaml"}
 }
 
-func (a *api) send(ctx context.Context, method string, target *url.URL, in any, token string) (*http.Response, []byte, error) {
+// An answer is a response that was read.
+type answer struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+func (a *api) send(ctx context.Context, method string, target *url.URL, in any, token string) (*answer, error) {
 	var content io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		content = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), content)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -108,14 +115,14 @@ func (a *api) send(ctx context.Context, method string, target *url.URL, in any, 
 	a.authorize(req.Header, token)
 	res, err := a.doer.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, largestBody+1))
 	if err == nil && len(body) > largestBody {
 		err = fmt.Errorf("the answer is larger than %d MiB", largestBody>>20)
 	}
-	return res, body, err
+	return &answer{code: res.StatusCode, header: res.Header, body: body}, err
 }
 
 // resolve makes the URL of a request. A whole URL, which a forge gives for the
@@ -135,14 +142,15 @@ func (a *api) same(u *url.URL) bool { return u.Scheme == a.base.Scheme && u.Host
 
 // onSameHost returns where a redirect leads, nil where the answer is none or
 // leads away from the host that the token is for.
-func (a *api) onSameHost(from *url.URL, res *http.Response) *url.URL {
-	switch res.StatusCode {
+func (a *api) onSameHost(from *url.URL, res *answer) *url.URL {
+	switch res.code {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
 		return nil
 	}
-	next, err := from.Parse(res.Header.Get("Location"))
-	if err != nil || res.Header.Get("Location") == "" || !a.same(next) {
+	location := res.header.Get("Location")
+	next, err := from.Parse(location)
+	if err != nil || location == "" || !a.same(next) {
 		return nil
 	}
 	return next

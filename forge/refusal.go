@@ -30,24 +30,24 @@ func (l *Later) Error() string { return l.Why }
 
 // failure makes an error of an answer that is none of 2xx. what is the
 // request, for people.
-func (a *api) failure(what string, res *http.Response, body []byte, token string) error {
-	why := fmt.Sprintf("%s: %s answered %d", what, a.name, res.StatusCode)
-	if said := saying(body); said != "" {
+func (a *api) failure(what string, res *answer, token string) error {
+	why := fmt.Sprintf("%s: %s answered %d", what, a.name, res.code)
+	if said := saying(res.body); said != "" {
 		why += ": " + cut(said, 300)
 	}
 	if token != "" {
 		why = strings.ReplaceAll(why, token, "[redacted]")
 	}
 	after := waitOf(res, time.Now())
-	switch code := res.StatusCode; {
-	case code == http.StatusTooManyRequests, code == http.StatusForbidden && limited(res, body):
+	switch code := res.code; {
+	case code == http.StatusTooManyRequests, code == http.StatusForbidden && limited(res):
 		return &Later{Why: why, After: max(after, time.Second)}
 	case code >= 500, code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked, code == http.StatusTooEarly:
 		return &Later{Why: why, After: after}
 	case code >= 300 && code < 400:
 		return &Refusal{Status: code, Why: why + ", a redirect to another place, which the token is not sent to", Hint: "correct forge.api and the repository's url in deployer.yaml"}
 	}
-	return &Refusal{Status: res.StatusCode, Why: why, Hint: a.hint(res.StatusCode)}
+	return &Refusal{Status: res.code, Why: why, Hint: a.hint(res.code)}
 }
 
 func (a *api) hint(code int) string {
@@ -65,25 +65,25 @@ func (a *api) hint(code int) string {
 }
 
 // limited reports whether a 403 is GitHub's way to say 429.
-func limited(res *http.Response, body []byte) bool {
-	return res.Header.Get("Retry-After") != "" || res.Header.Get("X-RateLimit-Remaining") == "0" ||
-		strings.Contains(strings.ToLower(string(body)), "rate limit")
+func limited(res *answer) bool {
+	return res.header.Get("Retry-After") != "" || res.header.Get("X-RateLimit-Remaining") == "0" ||
+		strings.Contains(strings.ToLower(string(res.body)), "rate limit")
 }
 
 const longestWait = 6 * time.Hour // that a forge may ask for
 
 // waitOf returns for how long the forge wants to be left alone.
-func waitOf(res *http.Response, now time.Time) time.Duration {
+func waitOf(res *answer, now time.Time) time.Duration {
 	var wait time.Duration
-	retry := res.Header.Get("Retry-After")
+	retry := res.header.Get("Retry-After")
 	if seconds, err := strconv.ParseInt(retry, 10, 32); err == nil {
 		wait = time.Duration(seconds) * time.Second
 	} else if at, err := http.ParseTime(retry); err == nil {
 		wait = at.Sub(now)
 	} else {
 		for _, header := range []string{"X-RateLimit-Reset", "RateLimit-Reset"} {
-			at, err := strconv.ParseInt(res.Header.Get(header), 10, 64)
-			if err == nil && (res.StatusCode == http.StatusTooManyRequests || res.Header.Get("X-RateLimit-Remaining") == "0") {
+			at, err := strconv.ParseInt(res.header.Get(header), 10, 64)
+			if err == nil && (res.code == http.StatusTooManyRequests || res.header.Get("X-RateLimit-Remaining") == "0") {
 				wait = time.Unix(at, 0).Sub(now)
 				break
 			}

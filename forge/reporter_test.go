@@ -204,7 +204,7 @@ func TestAForgeThatIsAway(t *testing.T) {
 		w.expect(forge, "deployer/shop pending 1111111 queued", "deployer/shop canceled 1111111 superseded by a newer run",
 			"deployer/shop success 2222222 live and verified")
 		w.stop()
-		w = report(t, s, clients)
+		report(t, s, clients)
 		time.Sleep(time.Hour)
 		if n := len(forge.said()); n != 3 {
 			t.Errorf("a restart repeated something: %q", forge.said())
