@@ -39,6 +39,8 @@ type registryStack struct {
 func newRegistryStack(t *testing.T) *registryStack {
 	t.Helper()
 	s := &registryStack{product: newProduct(t), http: acmetest.FreePort(t), https: acmetest.FreePort(t), own: acmetest.FreePort(t)}
+	s.product.edit("    repository: config\n", "    repository: config\n    policy: {allow: [docker_socket]}\n") // Traefik's
+	s.mustReload()
 	s.ca = acmetest.Start(t, acmetest.Options{HTTPPort: s.http, TLSPort: s.https, Blocked: []string{"registry.refused.test"}})
 	domain := s.Stack[len(s.Stack)-8:] + ".acme-widgets.fr"
 	s.host, s.dir = "registry."+domain, s.Path("registry")
