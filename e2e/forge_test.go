@@ -149,7 +149,16 @@ func TestTheForgeShowsWhatBecameOfAPush(t *testing.T) {
 	if said.Status != state.RunSucceeded {
 		t.Errorf("the run became %s", said.Status)
 	}
-	if log := p.Log.String(); !strings.Contains(log, "write:repository") || strings.Contains(log, p.Keys["forge"]) {
+
+	// A new token counts from the next request on.
+	p.Keys["rotated"] = "canary-rotated-0123456789abcdef"
+	p.Write("forge.token", p.Keys["rotated"])
+	forge.mu.Lock()
+	forge.denied, forge.token = false, p.Keys["rotated"]
+	forge.mu.Unlock()
+	rotated, run := p.Push("rotated", oneService(image, "four"))
+	p.shows(forge, rotated, "success", "live and verified", run.ID)
+	if log := p.Log.String(); !strings.Contains(log, "write:repository") || strings.Contains(log, p.Keys["rotated"]) || strings.Contains(log, p.Keys["forge"]) {
 		t.Errorf("the log: %s", log)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"net/http"
 	"regexp"
 	"strings"
@@ -66,7 +67,9 @@ func (b *bitbucket) PutComment(ctx context.Context, pull int, marker, body strin
 }
 
 var (
+	htmlCode    = regexp.MustCompile(`<code>([^<]*)</code>`)
 	htmlSummary = regexp.MustCompile(`(?s)<summary>(.*?)</summary>`)
+	codeText    = strings.NewReplacer("`", "'", "\n", " ", "|", "¦") // what would end a code span, or a cell
 	htmlTags    = strings.NewReplacer("<details>", "", "</details>", "", "<details open>", "", "<b>", "**", "</b>", "**", "<br>", " ", "<br/>", " ")
 )
 
@@ -76,6 +79,10 @@ func plainMarkdown(marker, body string) (string, string) {
 	hidden := "[//]: # (" + strings.NewReplacer("(", "", ")", "").Replace(strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(marker, "<!--"), "-->"))) + ")"
 	body = strings.ReplaceAll(body, marker, "")
 	body = htmlTags.Replace(htmlSummary.ReplaceAllString(body, "**$1**"))
+	body = htmlCode.ReplaceAllStringFunc(body, func(code string) string {
+		text := html.UnescapeString(htmlCode.FindStringSubmatch(code)[1])
+		return "`" + codeText.Replace(text) + "`"
+	})
 	return hidden, "\n" + strings.TrimSpace(body)
 }
 

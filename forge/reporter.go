@@ -249,7 +249,7 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 		return nil // two notices that the run has gone past since
 	}
 	err := client.SetStatus(ctx, status)
-	if run.Kind == state.KindReview && run.Review != nil && said(run) && (err == nil || isRefusal(err)) {
+	if run.Kind == state.KindReview && run.Review != nil && run.Status.Terminal() && (err == nil || isRefusal(err)) {
 		if marker, body := Comment(run, page); body != "" {
 			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.Mask(body)), err)
 		}
@@ -262,11 +262,6 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 		l.last, l.refused = status, ""
 	}
 	return r.judge(ctx, err, notice, run, l)
-}
-
-// said reports whether a review has come to something.
-func said(run *state.Run) bool {
-	return run.Status.Terminal() && run.Status != state.RunSuperseded && run.Status != state.RunCanceled
 }
 
 // firstOf returns the error that trying again may change, else the first one.
