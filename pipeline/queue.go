@@ -78,6 +78,17 @@ func (q *Queue) enqueue(tx *state.Tx, run *state.Run, superseded *[]*state.Run) 
 		}
 		*superseded = append(*superseded, other)
 	}
+	if run.Kind == state.KindReview { // it is its pull request's newest now
+		last := state.Proposal{Pull: run.Review.Pull, Run: run.ID}
+		if err := tx.ChangeStack(run.Stack, func(s *state.Stack) {
+			if known := s.Withdraw(last.Pull); known != nil {
+				last.Plan = known.Run
+			}
+			s.Propose(last)
+		}); err != nil {
+			return err
+		}
+	}
 	return putTelling(tx, run, q.now())
 }
 

@@ -38,7 +38,7 @@ func (a *acceptance) pullRequest(repository string, event state.Event) (reviews 
 		run := &state.Run{
 			ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindReview, Environment: stack.Environment,
 			Trigger: state.Trigger{Kind: state.TriggerWebhook, Actor: event.Actor, Delivery: event.Delivery},
-			Commit:  p.Head, Subject: event.Subject, Author: event.Author,
+			Commit:  p.Head, Subject: event.Subject, Author: event.Author, Forge: stack.forge(),
 			Status: state.RunQueued, CreatedAt: a.now, Stages: []state.StageResult{},
 			Review: &state.Review{
 				Pull: p.Number, Title: event.Subject, Base: strings.TrimPrefix(p.Base, "refs/heads/"),
@@ -256,7 +256,7 @@ func again(old *state.Run, by state.Trigger, now time.Time, stack *Stack) *state
 	review.Stale, review.Behind, review.Ended, review.Merged, review.Outcome = false, false, "", "", nil
 	return &state.Run{
 		ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindReview, Environment: stack.Environment, Trigger: by,
-		Commit: review.Head, Subject: old.Subject, Author: old.Author,
+		Commit: review.Head, Subject: old.Subject, Author: old.Author, Forge: stack.forge(),
 		Status: state.RunQueued, CreatedAt: now, Stages: []state.StageResult{}, Review: &review,
 	}
 }

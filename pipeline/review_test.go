@@ -321,3 +321,57 @@ func TestWhereAForgeKeepsAPullRequest(t *testing.T) {
 		}
 	}
 }
+
+// A forge makes the merge a moment after it has told of the pull request.
+func TestTheForgesMergeIsWaitedForWhereTheHeadIsBehind(t *testing.T) {
+	b := newBench(t).serve()
+	b.stacks[0].Provider = "github"
+	b.deployed("one", b.app("shop", "web:1", ""))
+	head := b.proposed(b.app("shop", "web:2", ""))
+	moved := b.commit("aside", gittest.Files{"shop/aside": gittest.Text("1")})
+	reached, let := b.target.hold(func(c call) bool { return c.op == "images" })
+	run := b.reviewed(b.pull(state.PullOpened, head))
+	b.wait(run.ID, "running", func(r *state.Run) bool { return r.Status == state.RunRunning })
+	merge := b.repo.Git("-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", "-p", moved, "-p", head, "-m", "merge",
+		b.repo.Git("merge-tree", "--write-tree", moved, head))
+	b.repo.Git("update-ref", "refs/pull/7/merge", merge)
+	b.await(reached)
+	let()
+	run = b.ends(run, state.RunSucceeded)
+	if run.Commit != merge || run.Review.Behind || run.Review.Head != head {
+		t.Errorf("planned %s of %+v, the merge is %s", run.Commit, run.Review, merge)
+	}
+}
+
+// What a backup holds back is let go by the backup, not by who only looks.
+func TestAReviewLetsNothingGo(t *testing.T) {
+	b := newBench(t).serve()
+	b.deployed("one", b.app("shop", "web:1", ""))
+	b.target.edit("shop", "web", stopped)
+	b.must(b.store.Update(func(tx *state.Tx) error {
+		return tx.PutHold(&state.Hold{Stack: "shop", Project: "shop", Run: "backup", Stopped: true, Containers: []string{b.target.id("shop", "web")}})
+	}))
+	b.ends(b.reviewed(b.pull(state.PullOpened, b.proposed(b.app("shop", "web:2", "")))), state.RunSucceeded)
+	b.must(b.store.View(func(tx *state.Tx) error {
+		_, err := tx.Hold("shop")
+		return err
+	}))
+}
+
+func TestAReviewIsRetriedUntilItsPullRequestHasEnded(t *testing.T) {
+	b := newBench(t).serve()
+	b.deployed("one", b.app("shop", "web:1", ""))
+	first := b.ends(b.reviewed(b.pull(state.PullOpened, b.proposed(b.app("shop", "web:2", "")))), state.RunSucceeded)
+	again, err := b.queue.Retry(t.Context(), first.ID, by("ada", "once more"))
+	b.must(err)
+	if got := b.ends(again, state.RunSucceeded); got.Kind != state.KindReview || got.Review.Pull != 7 || got.Changes.Empty() {
+		t.Errorf("the second is %+v", got)
+	}
+	b.ignored(b.pull(state.PullClosed, ""), "was closed")
+	if got := b.run(again.ID); got.Review.Ended != state.EndedClosed {
+		t.Errorf("the newest is %+v", got.Review)
+	}
+	if _, err := b.queue.Retry(t.Context(), again.ID, by("ada", "")); err == nil || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("after the end: %v", err)
+	}
+}
