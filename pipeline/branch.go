@@ -156,13 +156,14 @@ func (q *Queue) refold(b *branch, tip string, found map[string][]string) (inForc
 		}
 		for _, t := range b.templates {
 			k := kept[t.Name]
-			k.Left = append(k.Left, k.Folders...)
+			k.Left = slices.DeleteFunc(append(k.Left, k.Folders...), func(d string) bool { return slices.Contains(found[t.Name], d) })
+			slices.Sort(k.Left)
+			k.Left = slices.Compact(k.Left)
 			k.Head, k.Folders = tip, found[t.Name]
 		}
 		e = o.expand(kept, func(t *Template, directory string) bool { return slices.Contains(before[t.Name], directory) })
 		for _, t := range b.templates {
 			k := kept[t.Name]
-			k.Left = slices.Compact(slices.Sorted(slices.Values(slices.DeleteFunc(k.Left, func(d string) bool { return slices.Contains(found[t.Name], d) }))))
 			k.Folders = slices.DeleteFunc(slices.Clone(k.Folders), func(d string) bool { return !e.has(t, d) })
 			if err := tx.PutTemplate(k); err != nil {
 				return err

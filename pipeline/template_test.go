@@ -183,8 +183,8 @@ func TestFiftyFoldersOnePushOneRun(t *testing.T) {
 		}
 	}
 	for _, name := range b.queue.Names() {
-		if s := b.stack(name); s.Sync() != state.SyncInSync {
-			t.Errorf("%s is %s", name, s.Sync())
+		if s := b.stack(name); s.Sync() != state.SyncInSync || s.Head != b.repo.Tip("main") || s.Judged.Commit != s.Head {
+			t.Errorf("%s is %s, at %s, judged at %s", name, s.Sync(), s.Head, s.Judged.Commit)
 		}
 	}
 }
