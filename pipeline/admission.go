@@ -13,7 +13,7 @@ const (
 	byPush           asker = "push" // a webhook or poll
 	byPersonDeploy   asker = "person's deploy"
 	byPersonRollback asker = "person's rollback"
-	byKeeper         asker = "backup"   // backups and restores: they leave the release as it is
+	byKeeper         asker = "backup"   // what leaves the release as it is: backup, restore, restart, remove
 	byRecovery       asker = "recovery" // a run that a crash cut off after it began to change the target
 )
 
@@ -79,7 +79,7 @@ func (s *Stack) admit(run *state.Run, known *state.Stack, at time.Time) (verdict
 // push never takes a person's, nothing takes one that has begun to change the
 // target, and backups and restores stand beside the releases.
 func supersedes(next, waiting *state.Run) bool {
-	if !next.Kind.OfRelease() || !waiting.Kind.OfRelease() {
+	if !next.Kind.OfRelease() || !waiting.Kind.OfRelease() || next.Kind == state.KindAdopt {
 		return false
 	}
 	if waiting.Phase != state.PhasePreparing || (waiting.Status != state.RunQueued && waiting.Status != state.RunWaiting) {

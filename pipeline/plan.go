@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"deployer/project"
 	"deployer/state"
@@ -32,7 +33,7 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 func explain(services []state.ServiceChange, difference project.Difference) {
 	for i := range services {
 		s := &services[i]
-		if s.Action != state.ActionRecreate {
+		if s.Action != state.ActionRecreate || strings.HasPrefix(s.Why, project.NotOurs) {
 			continue
 		}
 		if why := difference.Why(s.Name); why != "" {

@@ -43,6 +43,7 @@ func preflight(ctx context.Context, x *Execution) error {
 	}
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
+	note("data", x.Step(ctx, "data", x.checkMovedData))
 	if x.File.Backup != nil {
 		note("backup", x.Step(ctx, "backup", x.checkBackup))
 	}

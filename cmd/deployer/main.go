@@ -89,6 +89,7 @@ func newRoot() *cobra.Command {
 		newStatus(), newDeploy(), newRollback(), newPlan(), newRuns(), newLogs(), newApprove(), newReject(), newCancel(), newRetry(),
 		newLock(), newUnlock(), newUnpin(),
 		newBackup(), newBackups(), newRestore(),
+		newAdopt(), newRestart(), newRemove(),
 		newWorkload(),
 	)
 	for _, c := range root.Commands() {
