@@ -56,10 +56,13 @@ func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Cha
 	if err != nil {
 		return nil, x.masked(err)
 	}
+	x.Project = p
+	if err := x.nameBuilds(); err != nil {
+		return nil, x.masked(err)
+	}
 	// An image that is not here yet is not what runs: its service differs without it, too.
 	images, _ := s.Target.Images(ctx, p, "never", io.Discard)
 	p.PinImages(images)
-	x.Project = p
 	if err := r.store.View(func(tx *state.Tx) (err error) {
 		x.Known, err = tx.Stack(s.Name)
 		return err

@@ -97,6 +97,9 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 	if err := x.resolveFiles(ctx); err != nil {
 		return err
 	}
+	if err := x.buildImages(ctx); err != nil {
+		return err
+	}
 	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
 }
 
@@ -109,9 +112,8 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 		}
 		x.Project = p
 		x.Mask.Add(p.Secrets()...)
-		if builds := p.Builds(); len(builds) > 0 {
-			return "", WithHint(fmt.Errorf("service %s has build: and building is not supported by this version", strings.Join(builds, ", ")),
-				"build and push the image elsewhere, and name it with image:")
+		if err := p.CheckContent(x.Tree); err != nil {
+			return "", WithHint(err, "commit the files themselves: `git lfs migrate export` takes them out of LFS; a submodule's files have to be copied in")
 		}
 		return fmt.Sprintf("%d services, %d mounts", len(p.Compose.Services), len(p.Mounts)), nil
 	})
