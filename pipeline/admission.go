@@ -13,7 +13,7 @@ const (
 	byPush           asker = "push" // a webhook or poll
 	byPersonDeploy   asker = "person's deploy"
 	byPersonRollback asker = "person's rollback"
-	byKeeper         asker = "backup"   // backups, restores and reviews: they leave the release as it is
+	byKeeper         asker = "backup"   // what leaves the release as it is: backup, restore, restart, remove, review
 	byRecovery       asker = "recovery" // a run that a crash cut off after it began to change the target
 )
 
@@ -83,7 +83,7 @@ func supersedes(next, waiting *state.Run) bool {
 	if next.Kind == state.KindReview && waiting.Kind == state.KindReview {
 		return next.Review.Pull == waiting.Review.Pull && (waiting.Status == state.RunQueued || waiting.Status == state.RunWaiting)
 	}
-	if !next.Kind.OfRelease() || !waiting.Kind.OfRelease() {
+	if !next.Kind.OfRelease() || !waiting.Kind.OfRelease() || next.Kind == state.KindAdopt {
 		return false
 	}
 	if waiting.Phase != state.PhasePreparing || (waiting.Status != state.RunQueued && waiting.Status != state.RunWaiting) {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"deployer/state"
@@ -55,6 +56,9 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 	}
 	if old.Kind == state.KindMonitor {
 		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of the monitor", id), Hint: "it looks again by itself, at the interval that pipeline.yaml gives it"}
+	}
+	if slices.Contains([]state.RunKind{state.KindAdopt, state.KindRestart, state.KindRemove}, old.Kind) {
+		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of kind %s", id, old.Kind), Hint: "ask for it again: `deployer " + string(old.Kind) + " " + old.Stack + "`"}
 	}
 	stack, err := q.stack(old.Stack)
 	if err != nil {

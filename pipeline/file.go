@@ -215,9 +215,6 @@ func (f *File) validate() error {
 	if f.Deploy.Strategy != "recreate" {
 		errs = append(errs, fmt.Errorf("deploy.strategy: %q is not supported by this version: use recreate", f.Deploy.Strategy))
 	}
-	if f.Deploy.Build {
-		errs = append(errs, errors.New("deploy.build: building images is not supported by this version: build and push the image elsewhere, and name it in the compose file"))
-	}
 	if m := f.Monitor; m != nil {
 		if len(m.Checks) == 0 {
 			errs = append(errs, errors.New("monitor.checks: is empty: name what to look at, or remove monitor"))

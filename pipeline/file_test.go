@@ -107,15 +107,14 @@ func TestWrongPipelineIsRefusedInWords(t *testing.T) {
 		"unknown environment":     {"environments: {dev: {}}\n", "staging", []string{`"staging"`}},
 		"backup":                  {"backup: {volumes: [data]}\n", "", []string{"backup.to", "not an absolute path"}},
 		"monitor":                 {"monitor: {every: 15m}\n", "", []string{"monitor.checks: is empty", "remove monitor"}},
-		"build":                   {"deploy: {build: true}\n", "", []string{"deploy.build", "not supported by this version", "push the image"}},
 		"rolling":                 {"deploy: {strategy: rolling}\n", "", []string{"deploy.strategy", `"rolling"`, "not supported by this version", "use recreate"}},
 		"pull":                    {"deploy: {pull: sometimes}\n", "", []string{"deploy.pull", `"sometimes"`, "missing always never"}},
 		"orphans":                 {"deploy: {orphans: shoot}\n", "", []string{"deploy.orphans", `"shoot"`, "remove keep"}},
 		"unknown check":           {"verify: [{check: htp, url: \"http://a\"}]\n", "", []string{"htp", "http"}},
 		"wrong check field":       {"verify: [{check: http, uri: \"http://a\"}]\n", "", []string{"uri", "url"}},
 		"pattern":                 {"paths: [\"ok/**\", \"a[\"]\n", "", []string{"paths[1]", `"a["`, "no pattern"}},
-		"everything at once": {"deploy: {pull: x, orphans: y, build: true}\nbackup: {}\n", "",
-			[]string{"deploy.pull", "deploy.orphans", "deploy.build", "backup"}},
+		"everything at once": {"deploy: {pull: x, orphans: y}\nbackup: {}\n", "",
+			[]string{"deploy.pull", "deploy.orphans", "backup"}},
 		"too large": {strings.Repeat("# filler\n", maxFile/8), "", []string{"bytes are too many"}},
 	} {
 		t.Run(name, func(t *testing.T) {

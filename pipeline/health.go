@@ -20,8 +20,8 @@ func (q *Queue) Environment(name string) string {
 }
 
 // Health says whether what should run does: healthy, degraded where a
-// container is down or unhealthy or a check of the monitor fails, drifted where somebody else changed what
-// runs, unknown where nothing is deployed or the Engine does not answer.
+// container is down or unhealthy, a check of the monitor fails, or the last
+// good release could not be run again, drifted where somebody else changed what runs, unknown where nothing is deployed or the Engine does not answer.
 func (q *Queue) Health(ctx context.Context, name string) string {
 	const unknown = "unknown"
 	stack, ok := q.stacks()[name]
@@ -49,7 +49,7 @@ func (q *Queue) Health(ctx context.Context, name string) string {
 		return unknown
 	}
 	switch {
-	case !allUp(observed), slices.ContainsFunc(known.Readings, func(r state.Reading) bool { return r.Status == state.StepFailed }):
+	case !allUp(observed), q.wayBackReading(ctx, stack, known) != nil, slices.ContainsFunc(known.Readings, func(r state.Reading) bool { return r.Status == state.StepFailed }):
 		return "degraded"
 	case !(&state.Changes{Services: changes}).Empty():
 		return "drifted"

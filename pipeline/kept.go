@@ -26,7 +26,7 @@ type keptRelease struct {
 func (x *Execution) seal() ([]byte, error) {
 	recipe := x.Project.Recipe()
 	if x.FileRaw != nil {
-		recipe.Add(path.Join(x.Stack.Directory, FileName), x.FileRaw)
+		recipe.Add(pathOf(x.Stack), x.FileRaw)
 	}
 	for name, data := range x.checkFiles() {
 		recipe.Add(name, data)
@@ -37,6 +37,9 @@ func (x *Execution) seal() ([]byte, error) {
 	}
 	return x.runner.parts.Vault.Seal(plain)
 }
+
+// pathOf is where a stack's pipeline.yaml is in its repository.
+func pathOf(s *Stack) string { return path.Join(s.Directory, FileName) }
 
 // openRecipe decrypts the recipe of a release.
 func (r *Runner) openRecipe(stack, release string) (*project.Recipe, error) {
@@ -76,11 +79,7 @@ func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, e
 	if err != nil {
 		return nil, err
 	}
-	images := make(map[string]project.Image, len(release.Images))
-	for service, id := range release.Images {
-		images[service] = project.Image{Ref: id, ID: id}
-	}
-	p.PinImages(images)
+	p.PinImages(imagesByID(release.Images))
 	return &keptRelease{release: release, recipe: recipe, file: file, env: env, project: p}, nil
 }
 

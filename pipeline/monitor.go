@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,11 +52,20 @@ func (m *monitor) put(stack string, readings []state.Reading) {
 }
 
 // Readings returns what the monitor of a stack last read, in the order of
-// pipeline.yaml; nothing before its first look.
+// pipeline.yaml; nothing before its first look. Where the last good release
+// could not be run again, that comes first.
 func (q *Queue) Readings(stack string) []state.Reading {
+	var out []state.Reading
+	if s, ok := q.stacks()[stack]; ok {
+		if known, err := q.known(stack); err == nil {
+			if lost := q.wayBackReading(context.Background(), s, known); lost != nil {
+				out = append(out, *lost)
+			}
+		}
+	}
 	q.monitor.mu.Lock()
 	defer q.monitor.mu.Unlock()
-	return slices.Clone(q.monitor.latest[stack])
+	return append(out, q.monitor.latest[stack]...)
 }
 
 // watch looks at the live releases on their schedules. The channel is closed

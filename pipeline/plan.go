@@ -40,7 +40,7 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 func explain(services []state.ServiceChange, difference project.Difference) {
 	for i := range services {
 		s := &services[i]
-		if s.Action != state.ActionRecreate {
+		if s.Action != state.ActionRecreate || strings.HasPrefix(s.Why, project.NotOurs) {
 			continue
 		}
 		if why := difference.Why(s.Name); why != "" {
@@ -82,6 +82,9 @@ func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Cha
 // that are there, against the containers that run, and with the checks that
 // look at nothing outside. It touches nothing.
 func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
+	if err := x.nameBuilds(); err != nil {
+		return nil, err
+	}
 	absent, err := x.pinLocal(ctx)
 	if err != nil {
 		return nil, err

@@ -53,15 +53,20 @@ func within(d time.Duration) func(*Execution) time.Duration {
 	return func(*Execution) time.Duration { return d }
 }
 
+const (
+	preflightLimit = 15 * time.Minute
+	verifyLimit    = 15 * time.Minute
+)
+
 // forward is the way of a run; back is what follows where it fails.
 var (
 	forward = []stage{
 		{state.StageFetch, fetch, within(2 * time.Minute)},
 		{state.StageDecrypt, decrypt, within(time.Minute)},
-		{state.StagePreflight, preflight, within(15 * time.Minute)},
+		{state.StagePreflight, preflight, within(preflightLimit)},
 		{state.StageApproval, approve, within(time.Minute)},
 		{state.StageDeploy, deploy, deployLimit},
-		{state.StageVerify, verify, within(15 * time.Minute)},
+		{state.StageVerify, verify, within(verifyLimit)},
 	}
 	back = stage{state.StageRollback, rollback, within(15 * time.Minute)}
 )
@@ -76,6 +81,12 @@ func stagesOf(s *Stack, kind state.RunKind) []stage {
 		return restoreWay
 	case kind == state.KindReview:
 		return reviewWay
+	case kind == state.KindAdopt:
+		return adoptWay
+	case kind == state.KindRestart:
+		return restartWay
+	case kind == state.KindRemove:
+		return removeWay
 	case s.Approval:
 		return forward
 	}
@@ -150,8 +161,8 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 // takeUp opens the kept release that the run is for: of a rollback, and of a
 // run that had begun to change the target when it was cut off.
 func (x *Execution) takeUp() error {
-	if x.Run.Kind == state.KindReview {
-		return nil
+	if x.Run.Kind == state.KindReview || x.Run.Kind == state.KindRemove {
+		return nil // of a removal also where the release cannot be opened any more
 	}
 	if !x.Run.Kind.OfRelease() {
 		return x.takeUpLive()

@@ -241,6 +241,11 @@ func (x *Execution) judgeHead(s *state.Stack, end ending) {
 func (x *Execution) settleGood(tx *state.Tx, s *state.Stack, at time.Time) error {
 	left := s.LastGood
 	x.Release.VerifiedAt = &at
+	if x.Run.Kind == state.KindAdopt {
+		if err := tx.WentLive(x.Release); err != nil {
+			return err
+		}
+	}
 	if err := tx.PutRelease(x.Release, nil); err != nil {
 		return err
 	}

@@ -27,8 +27,11 @@ const backupLimit = 6 * time.Hour
 
 // wantsBackup reports whether a backup goes before the deploy.
 func (x *Execution) wantsBackup() bool {
+	if !x.Run.Kind.OfRelease() {
+		return false
+	}
 	b := x.File.Backup
-	return b != nil && b.BeforeDeploy && x.Run.Kind.OfRelease() && x.Run.Phase == state.PhasePreparing &&
+	return b != nil && b.BeforeDeploy && x.Run.Phase == state.PhasePreparing &&
 		x.Run.Changes != nil && !x.Run.Changes.Empty()
 }
 

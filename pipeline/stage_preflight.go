@@ -43,6 +43,7 @@ func preflight(ctx context.Context, x *Execution) error {
 	}
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
+	note("data", x.Step(ctx, "data", x.checkMovedData))
 	if x.File.Backup != nil {
 		note("backup", x.Step(ctx, "backup", x.checkBackup))
 	}
@@ -99,6 +100,9 @@ func (x *Execution) resolve(ctx context.Context, pull string) error {
 	if err := x.judgePolicy(ctx); err != nil {
 		return err
 	}
+	if err := x.buildImages(ctx); err != nil {
+		return err
+	}
 	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
 }
 
@@ -111,9 +115,8 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 		}
 		x.Project = p
 		x.Mask.Add(p.Secrets()...)
-		if builds := p.Builds(); len(builds) > 0 {
-			return "", WithHint(fmt.Errorf("service %s has build: and building is not supported by this version", strings.Join(builds, ", ")),
-				"build and push the image elsewhere, and name it with image:")
+		if err := p.CheckContent(x.Tree); err != nil {
+			return "", WithHint(err, "commit the files themselves: `git lfs migrate export` takes them out of LFS; a submodule's files have to be copied in")
 		}
 		return fmt.Sprintf("%d services, %d mounts", len(p.Compose.Services), len(p.Mounts)), nil
 	})

@@ -41,6 +41,9 @@ func bringBack(ctx context.Context, x *Execution) error {
 // settleKeeper locks a stack that a restore could not bring back. Where the
 // volume is not whole, what uses it stays stopped.
 func (x *Execution) settleKeeper(tx *state.Tx, s *state.Stack, end ending, at time.Time) error {
+	if x.Run.Kind == state.KindRemove && x.Run.Status == state.RunSucceeded {
+		settleRemoved(s)
+	}
 	if end.rollback == nil {
 		return nil
 	}

@@ -20,6 +20,7 @@ type taint struct {
 	names  map[string]bool // variables with a secret value
 	values []string        // secret values
 	texts  map[string]bool // what interpolation made of templates that use one
+	hidden bool            // nobody has said which values are secret: none is shown
 }
 
 func newTaint(env *secrets.Env) *taint {
@@ -32,6 +33,7 @@ func (t *taint) add(env *secrets.Env) {
 	if env == nil {
 		return
 	}
+	t.hidden = t.hidden || env.Path() == adoptedEnv
 	for _, v := range env.Vars() {
 		if !v.Secret {
 			continue

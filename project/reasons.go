@@ -57,7 +57,7 @@ func (c comparison) environment(a, b types.MappingWithEquals) string {
 }
 
 func (c comparison) change(x, y *string) string {
-	if x == nil || y == nil || c.secret(*x) || c.secret(*y) || strings.Contains(*x+*y, "\n") || len(*x)+len(*y) > 160 {
+	if x == nil || y == nil || c.old.taint.hidden || c.next.taint.hidden || c.secret(*x) || c.secret(*y) || strings.Contains(*x+*y, "\n") || len(*x)+len(*y) > 160 {
 		return " changed"
 	}
 	return fmt.Sprintf(" %s → %s", cmp.Or(*x, `""`), cmp.Or(*y, `""`))

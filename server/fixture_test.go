@@ -343,3 +343,24 @@ func (fc *fakeControl) Backups(_ context.Context, stack string) (list []*state.B
 	})
 	return list, err
 }
+
+func (fc *fakeControl) Adopt(_ context.Context, stack string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("adopt %s %+v", stack, by); err != nil {
+		return nil, err
+	}
+	return fc.newRun(stack, state.KindAdopt, by, state.RunTarget{})
+}
+
+func (fc *fakeControl) Restart(_ context.Context, stack, service string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("restart %s %q %+v", stack, service, by); err != nil {
+		return nil, err
+	}
+	return fc.newRun(stack, state.KindRestart, by, state.RunTarget{Service: service})
+}
+
+func (fc *fakeControl) Remove(_ context.Context, stack string, by state.Trigger) (*state.Run, error) {
+	if err := fc.note("remove %s %+v", stack, by); err != nil {
+		return nil, err
+	}
+	return fc.newRun(stack, state.KindRemove, by, state.RunTarget{})
+}

@@ -35,6 +35,12 @@ type Control interface {
 	Retry(ctx context.Context, run string, by state.Trigger) (*state.Run, error)
 	Backup(ctx context.Context, stack string, by state.Trigger) (*state.Run, error)
 	Restore(ctx context.Context, backup string, by state.Trigger) (*state.Run, error)
+	// Adopt makes what runs already the stack's first good release.
+	Adopt(ctx context.Context, stack string, by state.Trigger) (*state.Run, error)
+	// Restart restarts a service of the stack, all where it is empty.
+	Restart(ctx context.Context, stack, service string, by state.Trigger) (*state.Run, error)
+	// Remove removes the stack's containers and networks, never its volumes.
+	Remove(ctx context.Context, stack string, by state.Trigger) (*state.Run, error)
 	// Backups lists those of a stack, of all where it is empty, newest first.
 	Backups(ctx context.Context, stack string) ([]*state.Backup, error)
 }

@@ -14,7 +14,8 @@ var (
 		state.RunQueued, state.RunWaiting, state.RunRunning, state.RunSucceeded, state.RunFailed, state.RunRolledBack,
 		state.RunRollbackFailed, state.RunSuperseded, state.RunCanceled, state.RunUnchanged,
 	}
-	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback, state.KindBackup, state.KindRestore, state.KindMonitor, state.KindReview}
+	runKinds = []state.RunKind{state.KindDeploy, state.KindRollback, state.KindBackup, state.KindRestore, state.KindMonitor,
+		state.KindReview, state.KindAdopt, state.KindRestart, state.KindRemove}
 )
 
 type runList struct {

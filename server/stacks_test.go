@@ -67,11 +67,11 @@ func TestWhatAPersonAsksForReachesControl(t *testing.T) {
 		status             int
 		want               string
 	}{
-		{"POST", "/deploy", `{"reason":"because"}`, 202, "deploy registry " + by + " {Commit: Environment: Release: Backup: Force:[] Pin:false}"},
+		{"POST", "/deploy", `{"reason":"because"}`, 202, "deploy registry " + by + " {Commit: Environment: Release: Backup: Service: Force:[] Pin:false}"},
 		{"POST", "/deploy", `{"commit":"ABCDEF1","environment":"dev","force":["lock","freeze"],"reason":"because"}`, 202,
-			"deploy registry " + by + " {Commit:abcdef1 Environment:dev Release: Backup: Force:[lock freeze] Pin:false}"},
+			"deploy registry " + by + " {Commit:abcdef1 Environment:dev Release: Backup: Service: Force:[lock freeze] Pin:false}"},
 		{"POST", "/rollback", `{"to":"abc123","pin":true,"reason":"because"}`, 202,
-			"rollback registry " + by + " {Commit: Environment: Release:abc123 Backup: Force:[] Pin:true}"},
+			"rollback registry " + by + " {Commit: Environment: Release:abc123 Backup: Service: Force:[] Pin:true}"},
 		{"POST", "/plan", `{"commit":"abc123"}`, 200, "plan registry abc123"},
 		{"POST", "/plan", ``, 200, "plan registry "},
 		{"PUT", "/lock", `{"reason":"because"}`, 200, "lock registry " + by},

@@ -15,11 +15,16 @@ const (
 	KindReview   RunKind = "review"  // a plan for a pull request; changes nothing
 	KindBackup   RunKind = "backup"
 	KindRestore  RunKind = "restore"
+	KindAdopt    RunKind = "adopt" // makes what runs already the first good release
+	KindRestart  RunKind = "restart"
+	KindRemove   RunKind = "remove" // takes containers and networks, never volumes
 )
 
 // OfRelease reports whether such a run takes the stack to a release; the
 // others leave the live one as it is.
-func (k RunKind) OfRelease() bool { return k != KindBackup && k != KindRestore && k != KindReview }
+func (k RunKind) OfRelease() bool {
+	return !slices.Contains([]RunKind{KindBackup, KindRestore, KindReview, KindRestart, KindRemove}, k)
+}
 
 // TriggerKind says what started a run.
 type TriggerKind string
@@ -134,6 +139,7 @@ type RunTarget struct {
 	Environment string   `json:"environment,omitempty"` // another one than the stack's own
 	Release     string   `json:"release,omitempty"`     // of a rollback: this fingerprint
 	Backup      string   `json:"backup,omitempty"`      // of a restore: this backup
+	Service     string   `json:"service,omitempty"`     // of a restart: this one alone
 	Force       []string `json:"force,omitempty"`       // quarantine, lock, freeze
 	Pin         bool     `json:"pin,omitempty"`
 }

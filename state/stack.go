@@ -111,7 +111,7 @@ const (
 // Sync derives how the live release relates to the branch's tip.
 func (s *Stack) Sync() Sync {
 	switch {
-	case s.Live == nil && s.LastGood == nil && len(s.Quarantined) == 0:
+	case s.Live == nil && s.LastGood == nil && (len(s.Quarantined) == 0 || s.HeadRelease == ""):
 		return SyncNeverDeployed
 	case s.Pin != nil:
 		return SyncPinned
@@ -119,7 +119,7 @@ func (s *Stack) Sync() Sync {
 		return SyncQuarantined
 	case s.Live == nil:
 		return SyncNeverDeployed
-	case s.Head == s.Live.Commit || (s.HeadRelease != "" && s.HeadRelease == s.Live.ID):
+	case s.Head == s.Live.Commit && s.Head != "" || (s.HeadRelease != "" && s.HeadRelease == s.Live.ID):
 		return SyncInSync
 	}
 	return SyncBehind

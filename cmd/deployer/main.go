@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // an image of deployer alone has no authorities
 )
 
 // version is set by the linker.
@@ -89,6 +90,7 @@ func newRoot() *cobra.Command {
 		newStatus(), newDeploy(), newRollback(), newPlan(), newRuns(), newLogs(), newApprove(), newReject(), newCancel(), newRetry(),
 		newLock(), newUnlock(), newUnpin(),
 		newBackup(), newBackups(), newRestore(),
+		newAdopt(), newRestart(), newRemove(),
 		newWorkload(),
 	)
 	for _, c := range root.Commands() {

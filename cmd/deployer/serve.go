@@ -39,6 +39,9 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := app.checkHome(cmd.Context()); err != nil {
+				return exitError{exitUsage, errors.Join(err, app.close())}
+			}
 			return errors.Join(app.serve(cmd.Context(), path, hangups), app.close())
 		},
 	}

@@ -51,6 +51,17 @@ func ToolImage(t testing.TB, c *client.Client, tool string, files map[string][]b
 	return load(t, c, tool, archive(all), append([]string{"ENV PATH=/usr/local/bin"}, changes...))
 }
 
+// ProgramImage imports an image of one static program at /program, which is
+// removed when the test is over.
+func ProgramImage(t testing.TB, c *client.Client, path string, changes ...string) string {
+	t.Helper()
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return load(t, c, "program", archive(map[string][]byte{"program": program}), append([]string{`ENTRYPOINT ["/program"]`}, changes...))
+}
+
 // load imports an archive as an image of its own until the test is over.
 func load(t testing.TB, c *client.Client, kind string, content io.Reader, changes []string) string {
 	t.Helper()

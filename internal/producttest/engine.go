@@ -19,15 +19,16 @@ func (p *Product) removeKeptImages() {
 	p.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		images, err := p.Engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", "deployer.local/"+stack))})
+		images, err := p.Engine.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(
+			filters.Arg("reference", "deployer.local/"+stack), filters.Arg("reference", "deployer.local/"+stack+"/build"))})
 		if err != nil {
 			p.T.Errorf("list kept images: %v", err)
 			return
 		}
 		for _, kept := range images {
 			for _, tag := range kept.RepoTags {
-				if strings.HasPrefix(tag, "deployer.local/"+stack+":") {
-					_, _ = p.Engine.ImageRemove(ctx, tag, image.RemoveOptions{})
+				if strings.HasPrefix(tag, "deployer.local/"+stack) {
+					_, _ = p.Engine.ImageRemove(ctx, tag, image.RemoveOptions{PruneChildren: true})
 				}
 			}
 		}

@@ -46,6 +46,7 @@ type application struct {
 	have     []project.Container // before any change
 	changes  []state.ServiceChange
 	detached []string // services with a container that has lost a network
+	settled  []string // services whose containers somebody else has made, and that stay
 }
 
 func (t *Target) compare(ctx context.Context, p *project.Project, o project.ApplyOptions) (*application, error) {
@@ -68,7 +69,14 @@ func (t *Target) compare(ctx context.Context, p *project.Project, o project.Appl
 	if err := t.correct(ctx, p.Name, a.have); err != nil {
 		return nil, err
 	}
-	a.changes, err = plan(want, a.have)
+	foreign, err := t.foreign(ctx, want, a.have)
+	if err != nil {
+		return nil, err
+	}
+	if a.changes, err = plan(want, a.have, foreign); err != nil {
+		return nil, err
+	}
+	a.settled = settledOf(a.changes, a.have, foreign)
 	return a, err
 }
 

@@ -34,15 +34,33 @@ func (a *application) converge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := library.Create(ctx, a.want, a.createOptions()); err != nil {
-		return fmt.Errorf("make the containers: %w", err)
+	for _, o := range a.createOptions() {
+		if err := library.Create(ctx, a.want, o); err != nil {
+			return fmt.Errorf("make the containers: %w", err)
+		}
 	}
 	return nil
 }
 
+// settledOf names the services that stay though Compose would recreate them:
+// it knows its containers by a hash of their spelling.
+func settledOf(changes []state.ServiceChange, have []project.Container, foreign map[string]string) []string {
+	var names []string
+	for _, c := range have {
+		if why, ok := foreign[c.ID]; !ok || why != "" || slices.Contains(names, c.Service) {
+			continue
+		}
+		if slices.ContainsFunc(changes, func(s state.ServiceChange) bool { return s.Name == c.Service && s.Action == state.ActionKeep }) {
+			names = append(names, c.Service)
+		}
+	}
+	return names
+}
+
 // createOptions lets Compose recreate what differs by its hash, and makes it
-// recreate what differs in a way that it does not see.
-func (a *application) createOptions() api.CreateOptions {
+// recreate what differs in a way that it does not see. What it would recreate
+// without need it is not told of.
+func (a *application) createOptions() []api.CreateOptions {
 	o := api.CreateOptions{
 		Recreate: api.RecreateDiverged, RecreateDependencies: api.RecreateDiverged,
 		IgnoreOrphans: true, Inherit: true, SkipProviders: true, QuietPull: true,
@@ -56,10 +74,21 @@ func (a *application) createOptions() api.CreateOptions {
 			forced = append(forced, c.Name)
 		}
 	}
+	var all []api.CreateOptions
+	if len(a.settled) > 0 {
+		o.RecreateDependencies = api.RecreateNever
+		o.Services = slices.DeleteFunc(a.want.ServiceNames(), func(name string) bool { return slices.Contains(a.settled, name) })
+		if len(o.Services) > 0 {
+			all = append(all, o)
+		}
+	}
 	if len(forced) > 0 {
 		o.Services, o.Recreate = forced, api.RecreateForce
 	}
-	return o
+	if len(a.settled) == 0 || len(forced) > 0 {
+		all = append(all, o)
+	}
+	return all
 }
 
 func (a *application) removeOrphans(ctx context.Context) error {

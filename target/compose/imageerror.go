@@ -1,8 +1,11 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 )
 
 // ImageReason is the class of a failure to provide an image.
@@ -15,6 +18,8 @@ const (
 	ImagePlatform    ImageReason = "platform"     // not made for this Engine's platform
 	ImageUnreachable ImageReason = "unreachable"  // no answer from the registry
 	ImageOther       ImageReason = "pull failure" // what the text says
+
+	ImageNoCredentials ImageReason = "no credentials" // the registry was not asked: those for it cannot be had
 )
 
 // An ImageError is an image that cannot be had.
@@ -23,6 +28,8 @@ type ImageError struct {
 	Ref      string
 	Reason   ImageReason
 	Err      error // what the Engine said; nil where it was not asked
+
+	remedy string // instead of the reason's own
 }
 
 func (e *ImageError) Error() string {
@@ -33,6 +40,8 @@ func (e *ImageError) Error() string {
 		ImagePlatform:    "does not exist for this platform",
 		ImageUnreachable: "cannot be pulled: the registry does not answer",
 		ImageOther:       "cannot be pulled",
+
+		ImageNoCredentials: "was not asked for: the credentials for its registry cannot be had",
 	}[e.Reason]
 	if e.Err == nil {
 		return fmt.Sprintf("image %s of service %s %s", e.Ref, e.Services[0], text)
@@ -49,6 +58,9 @@ func (e *ImageError) Retryable() bool {
 
 // Hint says what to do about it.
 func (e *ImageError) Hint() string {
+	if e.remedy != "" {
+		return e.remedy
+	}
 	switch e.Reason {
 	case ImageMissing:
 		return "check the name and the tag of " + e.Ref + ", and that the image was pushed; with pull: never it must be loaded beforehand"
@@ -62,6 +74,32 @@ func (e *ImageError) Hint() string {
 		return "see from the Engine's host that the registry answers: name, port, certificate, proxy"
 	}
 	return "try `docker pull " + e.Ref + "` on the Engine's host"
+}
+
+// imageErrors are all images of a project that cannot be had.
+type imageErrors []error
+
+func (e imageErrors) Error() string   { return errors.Join(e...).Error() }
+func (e imageErrors) Unwrap() []error { return e }
+
+// Retryable reports whether all of them may be had in a moment.
+func (e imageErrors) Retryable() bool {
+	return !slices.ContainsFunc(e, func(err error) bool {
+		failure := (*ImageError)(nil)
+		return !errors.As(err, &failure) || !failure.Retryable()
+	})
+}
+
+// Hint says what to do about each of them.
+func (e imageErrors) Hint() string {
+	var hints []string
+	for _, err := range e {
+		failure := (*ImageError)(nil)
+		if errors.As(err, &failure) && !slices.Contains(hints, failure.Hint()) {
+			hints = append(hints, failure.Hint())
+		}
+	}
+	return strings.Join(hints, "\n")
 }
 
 // The Engine passes a registry's answer on as text, whose first match counts.

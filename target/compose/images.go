@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -48,8 +49,9 @@ func (t *Target) Images(ctx context.Context, p *project.Project, policy string, 
 			return nil, err // it is the same for all
 		}
 	}
-	if err := errors.Join(failed...); err != nil {
-		return nil, err
+	failed = slices.DeleteFunc(failed, func(err error) bool { return err == nil })
+	if len(failed) > 0 {
+		return nil, imageErrors(failed)
 	}
 	resolved := map[string]project.Image{}
 	for i, r := range requests {
@@ -126,7 +128,32 @@ func (t *Target) provide(ctx context.Context, r request, log *lines) (project.Im
 	if local.ID == "" {
 		return project.Image{}, &ImageError{Services: r.services, Ref: r.ref, Reason: ImageMissing}
 	}
+	if err := t.checkPlatform(ctx, r, local.platform); err != nil {
+		return project.Image{}, err
+	}
 	return project.Image{Ref: r.ref, ID: local.ID, Digest: local.digest, Pulled: pull, Platform: local.platform}, nil
+}
+
+// checkPlatform refuses an image that is made for another processor, where the
+// service does not ask for that one: the Engine pulls such an image as long as
+// it is the only one of its name, and then no program in it starts.
+func (t *Target) checkPlatform(ctx context.Context, r request, image string) error {
+	_, arch, _ := strings.Cut(image, "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	if r.platform != "" || arch == "" || arch == runtime.GOARCH {
+		return nil
+	}
+	engine, err := t.engine.ServerVersion(ctx)
+	if err != nil {
+		return t.reached(err)
+	}
+	if arch == engine.Arch || arch == "386" && engine.Arch == "amd64" || arch == "arm" && engine.Arch == "arm64" {
+		return nil
+	}
+	return &ImageError{
+		Services: r.services, Ref: r.ref, Reason: ImagePlatform,
+		Err: fmt.Errorf("it is for %s, and the Engine is %s/%s", image, engine.Os, engine.Arch),
+	}
 }
 
 type localImage struct {

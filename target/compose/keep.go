@@ -58,7 +58,7 @@ func (t *Target) KeepImages(ctx context.Context, stack string, ids []string) err
 			}
 		}
 	}
-	return nil
+	return t.dropBuilds(ctx, stack, ids)
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)

@@ -16,20 +16,25 @@ import (
 
 // Plan says what Apply would do to each service, given the containers that
 // were observed: those of the project by name, then those to remove. It asks
-// the Engine nothing. A service that has only to be started again counts as
+// the Engine of containers that deployer has not made, and nothing else. A service that has only to be started again counts as
 // recreated. Containers of services that the project no longer has are listed
 // as removed, whatever ApplyOptions.RemoveOrphans will say.
-func (t *Target) Plan(_ context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error) {
+func (t *Target) Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error) {
 	want, err := wanted(p)
 	if err != nil {
 		return nil, err
 	}
-	return plan(want, observed)
+	foreign, err := t.foreign(ctx, want, observed)
+	if err != nil {
+		return nil, err
+	}
+	return plan(want, observed, foreign)
 }
 
-// plan compares what is wanted with what there is.
-func plan(want *types.Project, observed []project.Container) ([]state.ServiceChange, error) {
-	c := comparison{want: want, have: byService(withoutLeftOvers(observed)), decided: map[string]state.ServiceChange{}}
+// plan compares what is wanted with what there is. foreign is what differs of
+// containers that deployer has not made.
+func plan(want *types.Project, observed []project.Container, foreign map[string]string) ([]state.ServiceChange, error) {
+	c := comparison{want: want, have: byService(withoutLeftOvers(observed)), foreign: foreign, decided: map[string]state.ServiceChange{}}
 	var changes []state.ServiceChange
 	for _, name := range slices.Sorted(maps.Keys(want.Services)) {
 		change, err := c.decide(name)
@@ -66,6 +71,7 @@ const sharesWith = "shares a namespace or volumes with "
 type comparison struct {
 	want    *types.Project
 	have    map[string][]project.Container
+	foreign map[string]string // why a container of somebody else cannot stay, by ID
 	decided map[string]state.ServiceChange
 }
 
@@ -103,8 +109,12 @@ func (c *comparison) difference(name string) (string, error) {
 		return "", fmt.Errorf("service %s: %w", name, err)
 	}
 	for _, container := range have {
+		why, foreign := c.foreign[container.ID]
 		switch {
 		case container.Hash == hash:
+		case foreign && why != "":
+			return why, nil
+		case foreign:
 		case strings.HasPrefix(s.Image, "sha256:") && container.ImageID != s.Image:
 			return "image", nil
 		default:

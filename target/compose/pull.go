@@ -9,10 +9,7 @@ import (
 	"iter"
 
 	"github.com/containerd/platforms"
-	"github.com/distribution/reference"
-	dockerconfig "github.com/docker/cli/cli/config"
 	"github.com/docker/docker/api/types/image"
-	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/pkg/jsonmessage"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -29,6 +26,9 @@ func (t *Target) pull(ctx context.Context, r request, log *lines) error {
 	}
 	var err error
 	if options.RegistryAuth, err = t.credentials(ctx, r.ref); err != nil {
+		if failure := (*credentialsError)(nil); errors.As(err, &failure) && ctx.Err() == nil {
+			return &ImageError{Services: r.services, Ref: r.ref, Reason: ImageNoCredentials, Err: err, remedy: failure.hint}
+		}
 		return err
 	}
 	failed := func(err error) error {
@@ -72,40 +72,6 @@ func messages(r io.Reader) iter.Seq2[jsonmessage.JSONMessage, error] {
 			}
 		}
 	}
-}
-
-// credentials returns the encoded credentials for an image's registry, empty
-// where there are none.
-func (t *Target) credentials(ctx context.Context, ref string) (string, error) {
-	name, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
-		return "", fmt.Errorf("image %q: %w", ref, err)
-	}
-	host := reference.Domain(name)
-	if t.auth != nil {
-		username, password, err := t.auth(ctx, host)
-		if err != nil {
-			return "", fmt.Errorf("credentials for registry %s: %w", host, err)
-		}
-		if username != "" {
-			return registry.EncodeAuthConfig(registry.AuthConfig{Username: username, Password: password, ServerAddress: host})
-		}
-	}
-	key := host
-	if host == "docker.io" {
-		key = "https://index.docker.io/v1/"
-	}
-	known, err := dockerconfig.LoadDefaultConfigFile(io.Discard).GetAuthConfig(key)
-	if err != nil {
-		return "", fmt.Errorf("credentials for registry %s from docker's configuration: %w", host, err)
-	}
-	if known.Username == "" && known.IdentityToken == "" && known.RegistryToken == "" {
-		return "", nil
-	}
-	return registry.EncodeAuthConfig(registry.AuthConfig{
-		Username: known.Username, Password: known.Password, ServerAddress: host,
-		IdentityToken: known.IdentityToken, RegistryToken: known.RegistryToken,
-	})
 }
 
 // satisfies reports whether an image of platform have is one of platform want.

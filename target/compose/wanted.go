@@ -20,6 +20,10 @@ import (
 // network, and lose the names under which others find it there.
 const resourcesLabel = "deployer.resources"
 
+// madeLabel tells the containers that deployer has made from those of others.
+// It is no part of the config hash.
+const madeLabel = "deployer.made"
+
 // wanted returns the project as it is handed to the Compose library: images
 // by ID and never pulled, and the labels by which the library finds its
 // containers again. The plan and the apply both start from here, so that they
@@ -51,6 +55,7 @@ func wanted(p *project.Project) (*types.Project, error) {
 			api.WorkingDirLabel:  needed.WorkingDir,
 			api.ConfigFilesLabel: strings.Join(needed.ComposeFiles, ","),
 			api.OneoffLabel:      "False",
+			madeLabel:            "true",
 		}
 		return s, nil
 	})

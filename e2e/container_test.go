@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"deployer/gitsync/gittest"
+	"deployer/internal/enginetest"
+	"deployer/internal/producttest"
+	"deployer/state"
+)
+
+const ordinary = 65532
+
+// inContainer runs the product's server in a container as an ordinary user,
+// with binds and options of the Engine added, and returns its id.
+func (p *product) inContainer(image string, config *container.Config, binds ...string) string {
+	p.t.Helper()
+	socket := strings.TrimPrefix(p.Engine.DaemonHost(), "unix://")
+	info, err := os.Stat(socket)
+	if err != nil {
+		p.t.Skipf("the Engine's socket is not on this machine: %v", err)
+	}
+	config.Image, config.User = image, fmt.Sprintf("%d:%d", ordinary, ordinary)
+	config.Cmd = []string{"serve", "--config", p.Path("deployer.yaml")}
+	made, err := p.Engine.ContainerCreate(p.t.Context(), config, &container.HostConfig{
+		NetworkMode: "host", ReadonlyRootfs: true, Tmpfs: map[string]string{"/tmp": ""},
+		GroupAdd: []string{fmt.Sprint(info.Sys().(*syscall.Stat_t).Gid)},
+		Binds:    append(binds, socket+":"+socket),
+	}, nil, nil, enginetest.Name(p.t))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		_ = p.Engine.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	})
+	if err := p.Engine.ContainerStart(p.t.Context(), made.ID, container.StartOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+	return made.ID
+}
+
+// ended waits for the end of a container and returns its exit code and what
+// it has written.
+func (p *product) ended(id string) (code int64, text string) {
+	p.t.Helper()
+	ctx, done := context.WithTimeout(p.t.Context(), time.Minute)
+	defer done()
+	over, failed := p.Engine.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case end := <-over:
+		return end.StatusCode, p.containerLog(id)
+	case err := <-failed:
+		p.t.Fatalf("%v\n%s", err, p.containerLog(id))
+	}
+	return 0, ""
+}
+
+func (p *product) containerLog(id string) string {
+	out, err := p.Engine.ContainerLogs(context.Background(), id, container.LogsOptions{ShowStdout: true, ShowStderr: true})
+	if err != nil {
+		return err.Error()
+	}
+	defer out.Close()
+	raw, _ := io.ReadAll(out)
+	return string(raw)
+}
+
+// give hands folders with all that is in them to the ordinary user.
+func (p *product) give(folders ...string) {
+	p.t.Helper()
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return os.Lchown(path, ordinary, ordinary)
+		})
+		if err != nil {
+			p.t.Skipf("files can only be given away by root: %v", err)
+		}
+	}
+}
+
+// The image of docs/container.md: the static binary alone, run by an ordinary
+// user, deploys a push whose containers mount files and secrets from it.
+func TestDeployerInAContainer(t *testing.T) {
+	t.Parallel()
+	p := newProduct(t)
+	app := p.Image()
+	p.Stop()
+	image := enginetest.ProgramImage(t, p.Engine, p.Program)
+	if err := os.MkdirAll(p.Path("data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.give(p.Dir, p.Memory)
+	same := []string{p.Dir + ":" + p.Dir, p.Memory + ":" + p.Memory}
+	memory := []string{"RUNTIME_DIRECTORY=" + p.Memory}
+
+	// The data folder is elsewhere on the host.
+	elsewhere := t.TempDir()
+	p.give(elsewhere)
+	code, text := p.ended(p.inContainer(image, &container.Config{Env: memory}, append(same, elsewhere+":"+p.Path("data"))...))
+	if code != 2 || !strings.Contains(text, elsewhere+" on the host") || !strings.Contains(text, "-v "+p.Path("data")+":"+p.Path("data")) {
+		t.Errorf("another path: exit %d\n%s", code, text)
+	}
+	// The folder for secrets is in the container alone.
+	code, text = p.ended(p.inContainer(image, &container.Config{}, same[0]))
+	if code != 2 || !strings.Contains(text, "RUNTIME_DIRECTORY=/run/deployer") {
+		t.Errorf("no folder for secrets: exit %d\n%s", code, text)
+	}
+	// It would deploy over itself.
+	own := &container.Config{Env: memory, Labels: map[string]string{"com.docker.compose.project": p.Stack, "com.docker.compose.service": "deployer"}}
+	code, text = p.ended(p.inContainer(image, own, same...))
+	if code != 2 || !strings.Contains(text, "it would stop itself") {
+		t.Errorf("its own project: exit %d\n%s", code, text)
+	}
+
+	id := p.inContainer(image, &container.Config{Env: memory}, same...)
+	p.Eventually(30*time.Second, "the server in the container is ready", func() bool {
+		res, err := http.Get(p.URL + "/readyz")
+		if err != nil {
+			if info, err := p.Engine.ContainerInspect(t.Context(), id); err == nil && !info.State.Running {
+				t.Fatalf("it ended:\n%s", p.containerLog(id))
+			}
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	s := dataStack{p, app, freePort(t)}
+	commit := s.commit("one", `"./site:/site:ro"`, "", "")
+	commit["site/page"] = gittest.Text("from the commit")
+	_, run := s.Push("one", commit)
+	producttest.MustEnd(t, run, state.RunSucceeded)
+	if got := s.sees("/site/page"); got != "200 from the commit" {
+		t.Errorf("the container sees %q", got)
+	}
+	if log := p.containerLog(id); !strings.Contains(log, "deployer runs in a container") {
+		t.Errorf("it has not looked at itself:\n%s", log)
+	}
+}

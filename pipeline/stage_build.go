@@ -1,0 +1,71 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"deployer/project"
+)
+
+// Builder is what a Target can do besides where it builds images.
+type Builder interface {
+	// BuildTag is the name that Build gives to what it makes.
+	BuildTag(stack string, b *project.Build) string
+	// Build makes an image and names it, or finds that the same files and
+	// arguments have made it already.
+	Build(ctx context.Context, stack string, b *project.Build, log io.Writer) (tag string, reused bool, err error)
+}
+
+// buildImages builds what the services want built, while the old containers run.
+func (x *Execution) buildImages(ctx context.Context) error {
+	services := x.Project.Builds()
+	if len(services) == 0 {
+		return nil
+	}
+	return x.Step(ctx, "build", func(ctx context.Context) (string, error) {
+		if !x.File.Deploy.Build {
+			return "", WithHint(fmt.Errorf("service %s has build:, and building is off", strings.Join(services, ", ")),
+				"say deploy: {build: true} in "+FileName+", or build and push the image elsewhere and name it with image:")
+		}
+		builder, ok := x.Stack.Target.(Builder)
+		if !ok {
+			return "", WithHint(fmt.Errorf("the target of stack %s cannot build images", x.Stack.Name), "build and push the image elsewhere, and name it with image:")
+		}
+		var said []string
+		for _, service := range services {
+			b, err := x.Project.Build(x.Tree, service)
+			if err != nil {
+				return "", WithHint(err, "correct it and push again")
+			}
+			tag, reused, err := builder.Build(ctx, x.Stack.Name, b, x.Log)
+			if err != nil {
+				return "", WithHint(err, "the log has what the build said; correct it and push again")
+			}
+			x.Project.Built(b, tag)
+			how := "built"
+			if reused {
+				how = "built before"
+			}
+			said = append(said, service+" "+how)
+		}
+		return strings.Join(said, ", "), nil
+	})
+}
+
+// nameBuilds names what buildImages would make, for a plan.
+func (x *Execution) nameBuilds() error {
+	builder, ok := x.Stack.Target.(Builder)
+	for _, service := range x.Project.Builds() {
+		if !ok || !x.File.Deploy.Build {
+			continue // the target says of it what it can
+		}
+		b, err := x.Project.Build(x.Tree, service)
+		if err != nil {
+			return err
+		}
+		x.Project.Built(b, builder.BuildTag(x.Stack.Name, b))
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package compose
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/compose/v5/pkg/api"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+)
+
+// A Home is the container on the target's Engine that deployer itself runs in.
+type Home struct {
+	Container string // its name
+	Project   string // compose project; empty where it has none
+	target    *Target
+	own       container.InspectResponse
+}
+
+// Home finds deployer's own container by its id; nil where this Engine has
+// none of that id, since it is another one.
+func (t *Target) Home(ctx context.Context, id string) (*Home, error) {
+	own, err := t.engine.ContainerInspect(ctx, id)
+	if cerrdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, t.reached(fmt.Errorf("deployer's own container: %w", err))
+	}
+	if own.Config == nil {
+		return nil, errors.New("deployer's own container: the Engine does not say how it was made")
+	}
+	return &Home{Container: strings.TrimPrefix(own.Name, "/"), Project: own.Config.Labels[api.ProjectLabel], target: t, own: own}, nil
+}
+
+// HostPath is where a folder of this container is on the Engine's host; empty
+// where it is in no mount, so that nobody else can see it.
+func (h *Home) HostPath(folder string) string {
+	best, host := "", ""
+	for _, m := range h.own.Mounts {
+		rel, err := filepath.Rel(m.Destination, folder)
+		if err != nil || rel == ".." || strings.HasPrefix(rel, "../") || m.Type == mount.TypeTmpfs || len(m.Destination) <= len(best) {
+			continue
+		}
+		best, host = m.Destination, filepath.Join(m.Source, rel)
+	}
+	return host
+}
+
+// Probe proves that what another container mounts from a folder is what this
+// one has there: a file that is written here is read through a container that
+// is made of deployer's own image, never started, and removed.
+func (h *Home) Probe(ctx context.Context, folder string) (err error) {
+	name := ".probe-" + rand.Text()
+	want := rand.Text()
+	file := filepath.Join(folder, name)
+	if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(file)) }()
+	t := h.target
+	made, err := t.engine.ContainerCreate(ctx,
+		&container.Config{Image: h.own.Image, Cmd: []string{"version"}, Labels: map[string]string{"deployer.probe": h.own.ID}},
+		&container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{{Type: mount.TypeBind, Source: folder, Target: "/probe", ReadOnly: true}}},
+		nil, nil, "")
+	if err != nil {
+		return t.reached(fmt.Errorf("a container that mounts %s: %w", folder, err))
+	}
+	defer func() { err = errors.Join(err, t.removeContainer(context.WithoutCancel(ctx), made.ID)) }()
+	content, _, err := t.engine.CopyFromContainer(ctx, made.ID, "/probe/"+name)
+	if cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("a container that mounts %s does not see what deployer has there", folder)
+	}
+	if err != nil {
+		return t.reached(fmt.Errorf("read %s through a container: %w", folder, err))
+	}
+	defer content.Close()
+	raw, err := io.ReadAll(io.LimitReader(content, 1<<16))
+	if err == nil && !strings.Contains(string(raw), want) {
+		return fmt.Errorf("a container that mounts %s sees something else there", folder)
+	}
+	return err
+}
