@@ -80,7 +80,7 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 		}, []string{"app:9", "manifest unknown"}},
 		"service to be built": {func(b *bench) gittest.Files {
 			return gittest.Files{"shop/compose.yaml": gittest.Text("services: {web: {build: .}}\n")}
-		}, []string{"web has build:", "building is not supported"}},
+		}, []string{"web has build:", "building is off"}},
 		"changed volume": {func(b *bench) gittest.Files {
 			b.target.volumes = []string{"volume data exists with driver local"}
 			return b.app("shop", "app:2", "")
