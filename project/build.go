@@ -39,7 +39,7 @@ const maxContext = 256 << 20
 func (p *Project) Build(tree Tree, service string) (*Build, error) {
 	s := p.Compose.Services[service]
 	if s.Build == nil {
-		return nil, fmt.Errorf("service %s has no build:", service)
+		return nil, fmt.Errorf("service %s has nothing to build", service)
 	}
 	b := &Build{Service: service, Config: *s.Build, Dockerfile: s.Build.Dockerfile}
 	if err := b.supported(); err != nil {
@@ -75,7 +75,7 @@ func (b *Build) supported() error {
 		"platforms": len(c.Platforms) > 1,
 	} {
 		if used {
-			return fmt.Errorf("%s is not supported; build and push the image elsewhere, and name it with image:", key)
+			return fmt.Errorf("%s is not supported; build and push the image elsewhere, and name it under image", key)
 		}
 	}
 	if b.Dockerfile != "" && !fs.ValidPath(path.Clean(b.Dockerfile)) {
