@@ -57,8 +57,8 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 	if old.Kind == state.KindMonitor {
 		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of the monitor", id), Hint: "it looks again by itself, at the interval that pipeline.yaml gives it"}
 	}
-	if slices.Contains([]state.RunKind{state.KindAdopt, state.KindRestart, state.KindRemove}, old.Kind) {
-		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of kind %s", id, old.Kind), Hint: "ask for it again: `deployer " + string(old.Kind) + " " + old.Stack + "`"}
+	if slices.Contains([]state.RunKind{state.KindAdopt, state.KindRestart, state.KindRemove, state.KindRestore}, old.Kind) {
+		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of kind %s", id, old.Kind), Hint: "whoever may do that asks for it again: `deployer " + string(old.Kind) + " --help`"}
 	}
 	stack, err := q.stack(old.Stack)
 	if err != nil {
