@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,13 @@ func (r *recorder) PutComment(_ context.Context, pull int, marker, body string) 
 		r.comments = append(r.comments, fmt.Sprint(pull, marker, body))
 	}
 	return r.fail
+}
+
+// tried is how often a status was to be set.
+func (r *recorder) tried() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tries
 }
 
 func (r *recorder) set(err error) {
@@ -192,8 +200,8 @@ func TestAForgeThatIsAway(t *testing.T) {
 		w.happens(ends(one, state.RunSuperseded))
 		w.happens(two)
 		time.Sleep(time.Hour)
-		if forge.tries < 8 || forge.tries > 20 {
-			t.Errorf("%d tries in an hour", forge.tries)
+		if tries := forge.tried(); tries < 8 || tries > 20 {
+			t.Errorf("%d tries in an hour", tries)
 		}
 		w.stop()
 		w = report(t, s, clients)
@@ -220,8 +228,8 @@ func TestAForgeThatAsksForTime(t *testing.T) {
 		time.Sleep(29 * time.Minute)
 		w.happens(newRun("run-2", second)) // no cause to come earlier
 		synctest.Wait()
-		if forge.tries != 1 {
-			t.Errorf("%d tries within the time that it asked for", forge.tries)
+		if tries := forge.tried(); tries != 1 {
+			t.Errorf("%d tries within the time that it asked for", tries)
 		}
 		forge.set(nil)
 		time.Sleep(2 * time.Minute)
@@ -360,6 +368,18 @@ func (d *deployer) SetDeployment(_ context.Context, deployment Deployment) error
 	return nil
 }
 
+func (d *deployer) goes(away bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.away = away
+}
+
+func (d *deployer) shown() []Deployment {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.deployments)
+}
+
 func TestADeploymentIsToldLaterToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forge := &deployer{}
@@ -368,18 +388,16 @@ func TestADeploymentIsToldLaterToo(t *testing.T) {
 		run.Environment = "production"
 		w.happens(run)
 		synctest.Wait()
-		if len(forge.deployments) > 0 {
-			t.Errorf("what only waits is a deployment: %+v", forge.deployments)
+		if shown := forge.shown(); len(shown) > 0 {
+			t.Errorf("what only waits is a deployment: %+v", shown)
 		}
-		forge.away = true
+		forge.goes(true)
 		w.happens(ends(run, state.RunSucceeded))
 		synctest.Wait()
-		forge.mu.Lock()
-		forge.away = false
-		forge.mu.Unlock()
+		forge.goes(false)
 		time.Sleep(time.Minute)
-		if len(forge.deployments) != 1 || forge.deployments[0].State != Success || forge.deployments[0].Environment != "shop/production" {
-			t.Errorf("the forge shows %+v", forge.deployments)
+		if shown := forge.shown(); len(shown) != 1 || shown[0].State != Success || shown[0].Environment != "shop/production" {
+			t.Errorf("the forge shows %+v", shown)
 		}
 	})
 }
