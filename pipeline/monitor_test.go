@@ -64,7 +64,7 @@ func TestMonitorTellsOfEachChangeOnce(t *testing.T) {
 		t.Errorf("health is %s", got)
 	}
 	since := b.stack("shop").Readings[0].Since
-	b.looksAgain("shop")
+	b.looksAfter("shop", since)
 	if n := len(b.monitorRuns()); n != 1 {
 		t.Errorf("%d runs for one change", n)
 	}
@@ -158,12 +158,11 @@ func (b *bench) sees(stack string, status state.StepStatus) {
 	b.t.Fatalf("the monitor does not read %s: %v", status, b.queue.Readings(stack))
 }
 
-// looksAgain waits for another look of the monitor.
-func (b *bench) looksAgain(stack string) {
+// looksAfter waits for a look of the monitor after a time.
+func (b *bench) looksAfter(stack string, at time.Time) {
 	b.t.Helper()
-	before := b.queue.Readings(stack)[0].At
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if b.queue.Readings(stack)[0].At.After(before) {
+		if b.queue.Readings(stack)[0].At.After(at) {
 			return
 		}
 	}
