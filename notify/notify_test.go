@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -176,11 +177,20 @@ func TestWhatCouldNotBeSentIsSentLater(t *testing.T) {
 		s := store(t)
 		var down atomic.Bool
 		down.Store(true)
+		var mu sync.Mutex
 		var got []string
 		var tries int
+		arrived := func() []string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(got)
+		}
 		n := serve(t, Options{
 			Store: s,
 			Send: func(_, title, _ string) error {
+				mu.Lock()
+				defer mu.Unlock()
 				tries++
 				if down.Load() {
 					return errors.New("503")
@@ -199,13 +209,14 @@ func TestWhatCouldNotBeSentIsSentLater(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
+		mu.Lock()
 		if tries < 8 || tries > 20 {
 			t.Errorf("%d tries in an hour", tries)
 		}
+		mu.Unlock()
 		down.Store(false)
 		time.Sleep(maxPause)
-		synctest.Wait()
-		if len(got) != 3 {
+		if got := arrived(); len(got) != 3 {
 			t.Errorf("%d messages arrived of 3: %q", len(got), got)
 		}
 		down.Store(true)
@@ -214,8 +225,7 @@ func TestWhatCouldNotBeSentIsSentLater(t *testing.T) {
 		time.Sleep(staleAfter + time.Hour)
 		down.Store(false)
 		time.Sleep(time.Hour)
-		synctest.Wait()
-		if len(got) != 3 {
+		if got := arrived(); len(got) != 3 {
 			t.Errorf("yesterday's news were sent: %q", got)
 		}
 	})

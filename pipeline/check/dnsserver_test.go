@@ -3,6 +3,7 @@ package check
 import (
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,12 +13,19 @@ import (
 
 // A zone is what a DNS server answers from.
 type zone struct {
-	records       string         // a line each
+	records       string // a line each; once it serves, changed by set
+	mu            sync.Mutex
 	rcodes        map[string]int // of names it fails on, or "NAME TYPE"
 	authoritative bool
 	short         bool // answers by UDP are cut off, so that TCP is needed
 	silent        bool // it takes questions and does not answer
 	overTCP       atomic.Int32
+}
+
+func (z *zone) set(records string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.records = records
 }
 
 func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
@@ -30,7 +38,10 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	question := q.Question[0]
 	name := strings.ToLower(question.Name)
 	exists := false
-	for line := range strings.Lines(z.records) {
+	z.mu.Lock()
+	records := z.records
+	z.mu.Unlock()
+	for line := range strings.Lines(records) {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}

@@ -93,9 +93,9 @@ func TestACertificateIsRehearsed(t *testing.T) {
 		"no challenge":         {[]string{"      tlsChallenge: {}\n", ""}, "", "", state.StepFailed, []string{"has no challenge"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d.names.records = "registry.acme-widgets.fr. 60 IN A 127.0.0.1\n"
+			d.names.set("registry.acme-widgets.fr. 60 IN A 127.0.0.1\n")
 			if tt.names != "" {
-				d.names.records = tt.names
+				d.names.set(tt.names)
 			}
 			w := d.world(t, both(tt.replace...), onHost(true))
 			want(t, run(t, d.fields(tt.fields), w), tt.status, tt.parts...)
@@ -170,12 +170,12 @@ func TestTheProxyMakesRoomForTheRehearsal(t *testing.T) {
 		t.Fatalf("%d stops, %d starts", h.stops.Load(), h.starts.Load())
 	}
 
-	d.names.records = "other. 60 IN A 127.0.0.1\n"
+	d.names.set("other. 60 IN A 127.0.0.1\n")
 	want(t, run(t, d.fields(""), w), state.StepFailed, "the CA says")
 	if h.stops.Load() != 2 || h.starts.Load() != 2 {
 		t.Fatalf("after a failure: %d stops, %d starts", h.stops.Load(), h.starts.Load())
 	}
-	d.names.records = "registry.acme-widgets.fr. 60 IN A 127.0.0.1\n"
+	d.names.set("registry.acme-widgets.fr. 60 IN A 127.0.0.1\n")
 
 	h.broken = errors.New("no such image")
 	want(t, run(t, d.fields(""), w), state.StepFailed, "no such image", "docker start shop-proxy-1")
