@@ -72,6 +72,9 @@ func (q *Queue) queueConcerned(ctx context.Context, b *branch, tip *gitsync.Snap
 				}
 				continue
 			}
+			if j := known.Judged; j != nil && j.Commit == tip.Commit && judged[s.Name] != tip.Commit {
+				continue // by a run that has ended since it was compared
+			}
 			run, err := q.runOfLook(tx, s, known, tip, announced)
 			if err != nil || run == nil {
 				if err != nil {
