@@ -23,11 +23,11 @@ func (r *Reporter) judge(ctx context.Context, err error, notice *state.Notice, r
 		return err
 	}
 	var refused *Refusal
-	why, hint := r.Mask(err.Error()), "see that the forge answers, and that forge.api in deployer.yaml is right"
+	why, hint := r.options.Mask(err.Error()), "see that the forge answers, and that forge.api in deployer.yaml is right"
 	switch {
 	case errors.As(err, &refused):
 		hint = refused.Hint
-	case r.Now().Sub(notice.At) < staleAfter:
+	case r.options.Now().Sub(notice.At) < staleAfter:
 		return err
 	default:
 		why = "given up after a day: " + why
@@ -36,8 +36,8 @@ func (r *Reporter) judge(ctx context.Context, err error, notice *state.Notice, r
 		return nil // it is said once, and again at the end
 	}
 	l.refused = hint
-	r.Log.Error("the forge does not show how a run stands", "run", run.ID, "stack", run.Stack, "commit", short(run.Commit), "error", why, "hint", hint)
-	return r.Store.Update(func(tx *state.Tx) error { return note(tx, run.ID, why, hint) })
+	r.options.Log.Error("the forge does not show how a run stands", "run", run.ID, "stack", run.Stack, "commit", short(run.Commit), "error", why, "hint", hint)
+	return r.options.Store.Update(func(tx *state.Tx) error { return note(tx, run.ID, why, hint) })
 }
 
 // note adds it to the last stage of a run that is over. Others go on, and are

@@ -28,6 +28,9 @@ type Later struct {
 
 func (l *Later) Error() string { return l.Why }
 
+// RetryAfter is how long the forge wants to be left alone.
+func (l *Later) RetryAfter() time.Duration { return l.After }
+
 // failure makes an error of an answer that is none of 2xx. what is the
 // request, for people.
 func (a *api) failure(what string, res *answer, token string) error {

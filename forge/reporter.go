@@ -2,21 +2,16 @@ package forge
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"deployer/state"
+	"deployer/state/outbox"
 )
 
 const (
-	lookEvery  = time.Minute      // without a cause
-	firstPause = 5 * time.Second  // before what could not be written is written again
-	maxPause   = 10 * time.Minute // between two tries, where the forge does not ask for more
-	staleAfter = 24 * time.Hour   // what could not be written by then is given up
+	staleAfter = 24 * time.Hour // what could not be written by then is given up
 	sinkPrefix = "forge/"
 )
 
@@ -34,185 +29,49 @@ type ReporterOptions struct {
 }
 
 // A Reporter writes what becomes of runs to the forge of their repository: a
-// commit status for each, and the comment of a review. What it has written is
-// on disk: a restart repeats at most the last. It never holds up a run. Its
-// methods may be called from any goroutine.
+// commit status for each, and the comment of a review. It never holds up a
+// run. Its methods may be called from any goroutine.
 type Reporter struct {
-	ReporterOptions
-	wake  chan struct{}
-	group sync.WaitGroup
-
-	mu    sync.Mutex
-	lines map[string]*line // by repository
-	known []string         // repositories that the database knows as sinks; nil: not looked yet
+	*outbox.Outbox
+	options ReporterOptions
+	lines   map[string]*line // by repository; only the outbox's look at its sinks touches the map
 }
 
-// A line is the state of the way to one repository.
+// A line is what was last said to a repository's forge. Only the one that
+// writes to it looks at that.
 type line struct {
-	busy     bool
-	failures int
-	next     time.Time // not before
-
-	// Only the goroutine that is busy looks at these.
 	last    Status // that was set
 	refused string // hint of the last refusal, where nothing was taken since
 }
 
 // NewReporter makes a reporter.
 func NewReporter(o ReporterOptions) *Reporter {
-	return &Reporter{ReporterOptions: o, wake: make(chan struct{}, 1), lines: make(map[string]*line)}
+	r := &Reporter{options: o, lines: make(map[string]*line)}
+	r.Outbox = outbox.New(outbox.Options{
+		Store: o.Store, Prefix: sinkPrefix, Sinks: r.sinks, Task: "write to the forge", Mask: o.Mask, Now: o.Now, Log: o.Log,
+	})
+	return r
 }
 
-// RunChanged wakes the reporter. It does not block.
-func (r *Reporter) RunChanged(*state.Run) {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Serve writes until ctx ends, and returns when the request under way is over.
-func (r *Reporter) Serve(ctx context.Context) {
-	defer r.group.Wait()
-	for {
-		timer := time.NewTimer(r.pass(ctx))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-r.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-}
-
-// pass starts on every repository that may be written to, and returns when to
-// come again.
-func (r *Reporter) pass(ctx context.Context) (pause time.Duration) {
-	pause = lookEvery
-	clients := r.Clients()
-	if err := r.know(clients); err != nil {
-		r.Log.Error("store whose forge is told", "error", err)
-		return pause
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.Now()
-	for repository, client := range clients {
+func (r *Reporter) sinks() ([]outbox.Sink, error) {
+	var out []outbox.Sink
+	for repository, client := range r.options.Clients() {
 		l := r.lines[repository]
 		if l == nil {
 			l = &line{}
 			r.lines[repository] = l
 		}
-		switch wait := l.next.Sub(now); {
-		case l.busy:
-		case wait > 0:
-			pause = min(pause, wait)
-		default:
-			l.busy = true
-			r.group.Go(func() { r.drain(ctx, repository, client, l) })
-		}
+		out = append(out, outbox.Sink{
+			Key: sinkPrefix + repository, Name: repository,
+			Wants: func(n *state.Notice, run *state.Run) bool {
+				return or(run.Forge, r.options.RepositoryOf(run.Stack)) == repository && !overtaken(n, run)
+			},
+			Take: func(ctx context.Context, n *state.Notice, run *state.Run) error {
+				return r.write(ctx, client, n, run, l)
+			},
+		})
 	}
-	return pause
-}
-
-// know makes the database know exactly these repositories. A new one is told
-// what happens from now on.
-func (r *Reporter) know(clients map[string]Client) error {
-	keys := make([]string, 0, len(clients))
-	for repository := range clients {
-		keys = append(keys, sinkPrefix+repository)
-	}
-	slices.Sort(keys)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.known != nil && slices.Equal(r.known, keys) {
-		return nil
-	}
-	err := r.Store.Update(func(tx *state.Tx) error {
-		for _, key := range keys {
-			if err := tx.PutTold(key, tx.Told(key)); err != nil {
-				return err
-			}
-		}
-		return tx.KeepSinks(sinkPrefix, keys)
-	})
-	if err == nil {
-		r.known = keys
-	}
-	return err
-}
-
-// drain writes all that a repository's forge was not told yet.
-func (r *Reporter) drain(ctx context.Context, repository string, client Client, l *line) {
-	var err error
-	for ctx.Err() == nil && err == nil {
-		var more bool
-		if more, err = r.tell(ctx, repository, client, l); !more {
-			break
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l.busy = false
-	if err == nil || ctx.Err() != nil {
-		l.failures, l.next = 0, time.Time{}
-		return
-	}
-	pause := min(firstPause<<min(l.failures, 10), maxPause)
-	if later := (*Later)(nil); errors.As(err, &later) {
-		pause = max(pause, later.After)
-	}
-	l.failures++
-	l.next = r.Now().Add(pause)
-	r.Log.Warn("write to the forge", "repository", repository, "error", r.Mask(err.Error()), "again_in", pause)
-	r.RunChanged(nil) // the next pass sets the timer
-}
-
-// tell writes the next thing that there is to say, and reports whether there
-// may be more.
-func (r *Reporter) tell(ctx context.Context, repository string, client Client, l *line) (more bool, err error) {
-	key := sinkPrefix + repository
-	notice, run, err := r.next(key, repository)
-	if err != nil || notice == nil {
-		return false, err
-	}
-	if run != nil {
-		if err := r.write(ctx, client, notice, run, l); err != nil {
-			return false, err
-		}
-	}
-	return true, r.Store.Update(func(tx *state.Tx) error { return tx.PutTold(key, notice.Number) })
-}
-
-// next returns the first notice that says something to a repository's forge,
-// or the last one, without a run, where none does. No notice: all is told.
-func (r *Reporter) next(key, repository string) (notice *state.Notice, run *state.Run, err error) {
-	err = r.Store.View(func(tx *state.Tx) error {
-		for after := tx.Told(key); ; after = notice.Number {
-			n, err := tx.NextNotice(after)
-			if errors.Is(err, state.ErrNotFound) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			notice = n
-			candidate, err := tx.Run(n.Run)
-			if errors.Is(err, state.ErrNotFound) {
-				continue // forgotten meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			if or(candidate.Forge, r.RepositoryOf(candidate.Stack)) == repository && !overtaken(n, candidate) {
-				run = candidate
-				return nil
-			}
-		}
-	})
-	return notice, run, err
+	return out, nil
 }
 
 // overtaken reports whether another notice, which tells how the run ended or
@@ -232,8 +91,8 @@ func left(n *state.Notice, run *state.Run) bool { return n.Commit != "" && n.Com
 // an error.
 func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notice, run *state.Run, l *line) error {
 	page := ""
-	if r.URL != "" {
-		page = strings.TrimRight(r.URL, "/") + "/runs/" + run.ID
+	if r.options.URL != "" {
+		page = strings.TrimRight(r.options.URL, "/") + "/runs/" + run.ID
 	}
 	status, worth := statusOf(run, page)
 	if !worth {
@@ -244,14 +103,14 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 		status.Commit, status.State, status.Description = notice.Commit, Canceled, "superseded: the run went on to "+short(run.Commit)
 		return r.judge(ctx, client.SetStatus(ctx, status), notice, run, l)
 	}
-	status.Description = r.Mask(status.Description)
+	status.Description = r.options.Mask(status.Description)
 	if status == l.last && run.Kind != state.KindReview {
 		return nil // two notices that the run has gone past since
 	}
 	err := client.SetStatus(ctx, status)
 	if run.Kind == state.KindReview && run.Review != nil && run.Status.Terminal() && (err == nil || isRefusal(err)) {
 		if marker, body := Comment(run, page); body != "" {
-			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.Mask(body)), err)
+			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.options.Mask(body)), err)
 		}
 	}
 	if d, ok := client.(deployments); ok && run.Kind != state.KindReview && (err == nil || isRefusal(err)) {

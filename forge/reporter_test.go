@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"deployer/state"
+	"deployer/state/outbox"
 )
 
 func store(t *testing.T) *state.Store {
@@ -208,7 +209,7 @@ func TestAForgeThatIsAway(t *testing.T) {
 		w.happens(ends(two, state.RunSucceeded))
 		time.Sleep(time.Minute)
 		forge.set(nil)
-		time.Sleep(maxPause)
+		time.Sleep(outbox.MaxPause)
 		w.expect(forge, "deployer/shop pending 1111111 queued", "deployer/shop canceled 1111111 superseded by a newer run",
 			"deployer/shop success 2222222 live and verified")
 		w.stop()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"deployer/state"
+	"deployer/state/outbox"
 )
 
 func store(t *testing.T) *state.Store {
@@ -215,7 +216,7 @@ func TestWhatCouldNotBeSentIsSentLater(t *testing.T) {
 		}
 		mu.Unlock()
 		down.Store(false)
-		time.Sleep(maxPause)
+		time.Sleep(outbox.MaxPause)
 		if got := arrived(); len(got) != 3 {
 			t.Errorf("%d messages arrived of 3: %q", len(got), got)
 		}

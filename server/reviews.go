@@ -15,21 +15,11 @@ type reviewList struct {
 
 // listReviews shows the runs of kind review, by the filters of runs.
 func (s *Server) listReviews(c *call) error {
-	q := c.query("stack", "status", "commit", "actor", "since", "until", "limit", "before")
-	wanted := state.RunQuery{
-		Stack:  q.text("stack"),
-		Status: oneOf(q, "status", runStatuses),
-		Kind:   state.KindReview,
-		Commit: q.commit("commit"),
-		Actor:  q.text("actor"),
-		Since:  q.time("since"),
-		Until:  q.time("until"),
-		Before: q.text("before"),
-		Limit:  q.limit(),
+	wanted, err := runQuery(c)
+	if err != nil {
+		return err
 	}
-	if q.err != nil {
-		return q.err
-	}
+	wanted.Kind = state.KindReview
 	runs, next, err := s.findRuns(wanted)
 	if err != nil {
 		return err

@@ -24,7 +24,20 @@ type runList struct {
 }
 
 func (s *Server) listRuns(c *call) error {
-	q := c.query("stack", "status", "kind", "commit", "actor", "since", "until", "limit", "before")
+	wanted, err := runQuery(c, "kind")
+	if err != nil {
+		return err
+	}
+	runs, next, err := s.findRuns(wanted)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, runList{runs, next})
+}
+
+// runQuery reads the filters that lists of runs have in common, and more.
+func runQuery(c *call, more ...string) (state.RunQuery, error) {
+	q := c.query(append(more, "stack", "status", "commit", "actor", "since", "until", "limit", "before")...)
 	wanted := state.RunQuery{
 		Stack:  q.text("stack"),
 		Status: oneOf(q, "status", runStatuses),
@@ -36,14 +49,7 @@ func (s *Server) listRuns(c *call) error {
 		Before: q.text("before"),
 		Limit:  q.limit(),
 	}
-	if q.err != nil {
-		return q.err
-	}
-	runs, next, err := s.findRuns(wanted)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, runList{runs, next})
+	return wanted, q.err
 }
 
 func (s *Server) findRuns(q state.RunQuery) (runs []*state.Run, next string, err error) {
