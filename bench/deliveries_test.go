@@ -17,6 +17,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"deployer/pipeline"
+	"deployer/queue"
 	"deployer/server"
 	"deployer/state"
 	"deployer/webhook"
@@ -95,7 +96,7 @@ func serveDeliveries(b *testing.B, path string) (address string, stop func()) {
 	})
 	stack := &pipeline.Stack{Name: "registry", Repository: "infra", Branch: "master", Directory: ".", Project: "registry", Claim: "registry", Target: idleTarget{}}
 	metrics := &observer{}
-	queue := pipeline.NewQueue(store, runner, []*pipeline.Stack{stack}, 0, log, metrics)
+	queue := queue.New(store, runner, []*pipeline.Stack{stack}, 0, log, metrics)
 	provider, _ := webhook.Lookup("github")
 	metrics.Server, err = server.New(server.Options{
 		Store: store, Intake: queue, Control: queue, Stacks: queue, Log: log,

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"deployer/pipeline"
+	"deployer/queue"
 	"deployer/server"
 	"deployer/state"
 )
@@ -108,7 +109,7 @@ func history(b *testing.B, runs int) (http.Handler, int64) {
 			b.Fatal(err)
 		}
 	}
-	queue := pipeline.NewQueue(store, pipeline.NewRunner(store, pipeline.Parts{Now: time.Now}), nil, 1, nil)
+	queue := queue.New(store, pipeline.NewRunner(store, pipeline.Parts{Now: time.Now}), nil, 1, nil)
 	s, err := server.New(server.Options{
 		Store: store, Intake: queue, Control: queue, Stacks: queue,
 		Access: server.Access{Tokens: []server.Token{{Name: "bench", Role: server.RoleViewer, SHA256: sha256.Sum256([]byte(token))}}},

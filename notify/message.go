@@ -48,7 +48,7 @@ func headline(run *state.Run) (title string, worth bool) {
 		return "", false
 	case run.Kind == state.KindMonitor:
 		return run.Trigger.Reason, true
-	case run.Status == state.RunWaiting && run.WaitingFor == "approval":
+	case run.Status == state.RunWaiting && run.WaitingFor == state.WaitApproval:
 		return short(run.Commit) + " waits for approval", true
 	case run.Status == state.RunRolledBack:
 		return fmt.Sprintf("%s failed; %s runs again and was verified", what, short(run.RolledBackTo)), true

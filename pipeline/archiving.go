@@ -46,7 +46,7 @@ func (a *archiving) run(ctx context.Context, names []string, mode string) error 
 	}()
 	if mode != modeRunning {
 		released := a.x.Step(ctx, "let go", func(context.Context) (string, error) {
-			return "the services go on", a.x.runner.letGo(a.x.Stack, nil)
+			return "the services go on", a.x.runner.LetGo(a.x.Stack, nil)
 		})
 		held = errors.Join(held, released)
 	}

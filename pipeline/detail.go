@@ -20,8 +20,8 @@ type side struct {
 }
 
 // rawFile is pipeline.yaml as the release has it; nil where it has none.
-func (k *keptRelease) rawFile(dir string) []byte {
-	raw, err := fs.ReadFile(k.recipe, path.Join(dir, FileName))
+func (k *KeptRelease) rawFile(dir string) []byte {
+	raw, err := fs.ReadFile(k.Recipe, path.Join(dir, FileName))
 	if err != nil {
 		return nil
 	}

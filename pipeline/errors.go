@@ -63,8 +63,10 @@ func mayPass(err error) bool { return isOutage(err) || errors.Is(err, gitsync.Er
 
 // Why a run's context ended.
 var (
-	errCanceled = errors.New("canceled")
-	errStopping = errors.New("deployer is stopping")
+	// ErrCanceled: a person ends the run, or has it go back.
+	ErrCanceled = errors.New("canceled")
+	// ErrStopping: the next start of deployer goes on with the run.
+	ErrStopping = errors.New("deployer is stopping")
 	errDeadline = errors.New("the stage's deadline passed")
 )
 

@@ -42,7 +42,7 @@ type Execution struct {
 	lost      error             // why the kept release that the run is for cannot be opened
 	base      *gitsync.Snapshot // by fetch of a review: the branch's tip
 	restoring *restoring        // by preflight of a restore
-	again     *keptRelease      // where the run takes the stack to a release that was kept
+	again     *KeptRelease      // where the run takes the stack to a release that was kept
 	runner    *Runner
 	stage     *state.StageResult
 	journal   *journal

@@ -56,7 +56,7 @@ func (b *BackupOptions) validate() error {
 		wrong("to: %s belongs to the system: choose a folder of your own, like /backups/registry", b.To)
 	}
 	if b.Schedule != "" {
-		if _, err := parseSchedule(b.Schedule); err != nil {
+		if _, err := ParseSchedule(b.Schedule); err != nil {
 			wrong("schedule: %w", err)
 		}
 	}

@@ -179,3 +179,65 @@ func TestErrorOfReadFileNamesTheFileAndKeepsItsHint(t *testing.T) {
 		t.Errorf("a folder without the file: %+v, %q, %v", f, raw, err)
 	}
 }
+
+func TestMonitorIsReadStrictly(t *testing.T) {
+	for source, says := range map[string]string{
+		"monitor: {every: 1m}\n":                                         "monitor.checks",
+		"monitor: {every: 1ms, checks: [{check: engine}]}\n":             "monitor.every",
+		"monitor: {evry: 1m, checks: [{check: engine}]}\n":               "evry",
+		"monitor: {every: 1m, checks: [{check: engin}]}\n":               "engine",
+		"monitor: {every: 1m, checks: [{check: http, url: \"gopher\"}]}": "does not start with http",
+	} {
+		if _, err := parseFile([]byte(source), ""); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", source, err, says)
+		}
+	}
+	file, err := parseFile([]byte("monitor: {checks: [{check: engine}]}\nenvironments: {dev: {monitor: {every: 1h, checks: [{check: engine}]}}}\n"), "dev")
+	if err != nil || time.Duration(file.Monitor.Every) != time.Hour {
+		t.Errorf("%+v, %v", file, err)
+	}
+}
+
+func TestBackupOptionsAreRead(t *testing.T) {
+	read := func(text, environment string) (*BackupOptions, error) {
+		f, err := parseFile([]byte(text), environment)
+		if err != nil {
+			return nil, err
+		}
+		return f.Backup, nil
+	}
+	const whole = `backup: {volumes: [registry_data], to: /backups/registry, schedule: "0 3 * * *", keep_days: 7, before_deploy: true}
+environments: {dev: {backup: {volumes: [other], to: /backups/dev/, mode: stopped}}, test: {}}
+`
+	b, err := read(whole, "")
+	if err != nil || b.Volumes[0] != "registry_data" || b.KeepDays != 7 || !b.BeforeDeploy || b.mode() != modePaused {
+		t.Errorf("%+v %v", b, err)
+	}
+	if b, err = read(whole, "dev"); err != nil || b.To != "/backups/dev/" || b.Schedule != "" || b.mode() != modeStopped {
+		t.Errorf("dev: %+v %v", b, err)
+	}
+	if b, err = read(whole, "test"); err != nil || b.KeepDays != 7 {
+		t.Errorf("test: %+v %v", b, err)
+	}
+	if b, err = read("verify: []\n", ""); err != nil || b != nil {
+		t.Errorf("absent: %+v %v", b, err)
+	}
+	for text, says := range map[string]string{
+		"{to: /b}":                                     "backup.volumes",
+		"{volumes: [a]}":                               "backup.to",
+		"{volumes: [a, a], to: /b}":                    "named twice",
+		"{volumes: [a], to: backups}":                  "not an absolute path",
+		"{volumes: [a], to: /b/../etc}":                "not an absolute path",
+		"{volumes: [a], to: /}":                        "not an absolute path",
+		"{volumes: [a], to: /etc/cron.d}":              "belongs to the system",
+		"{volumes: [a], to: /b, schedule: daily}":      "five fields",
+		"{volumes: [a], to: /b, keep_days: -1}":        "keep_days",
+		"{volumes: [a], to: /b, mode: frozen}":         "[paused stopped running]",
+		"{volumes: [a], to: /b, keepdays: 7}":          "keepdays",
+		"{volumes: [a], to: /b, before_deploy: maybe}": "before_deploy",
+	} {
+		if _, err := read("backup: "+text+"\n", ""); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

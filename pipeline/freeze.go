@@ -39,10 +39,10 @@ func (w WeekTime) minutes() int { return w.Hour*60 + w.Minute }
 
 func daysBetween(from, to time.Weekday) int { return (int(to) - int(from) + 7) % 7 }
 
-// frozenUntil returns when pushes may go on, through freezes that overlap or
+// FrozenUntil returns when pushes may go on, through freezes that overlap or
 // follow on each other; false where none holds at t. A stack that is frozen
 // all week stays so: the returned time is then a week ahead.
-func frozenUntil(freezes []Freeze, t time.Time) (time.Time, bool) {
+func FrozenUntil(freezes []Freeze, t time.Time) (time.Time, bool) {
 	until, frozen := t, false
 	for again := true; again && until.Sub(t) < 7*24*time.Hour; {
 		again = false

@@ -42,7 +42,7 @@ func TestFreezeFollowsThePlacesCalendar(t *testing.T) {
 		{"none", nil, at("2026-11-21 10:00", paris), time.Time{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			until, frozen := frozenUntil(c.freezes, c.at)
+			until, frozen := FrozenUntil(c.freezes, c.at)
 			if frozen != !c.until.IsZero() || frozen && !until.Equal(c.until) {
 				t.Fatalf("frozen %v until %v, want until %v", frozen, until, c.until)
 			}

@@ -12,13 +12,13 @@ import (
 	"deployer/state"
 )
 
-// A keptRelease is a release opened from its sealed recipe.
-type keptRelease struct {
-	release *state.Release
-	recipe  *project.Recipe
-	file    *File
-	env     *secrets.Env
-	project *project.Project
+// A KeptRelease is a release opened from its sealed recipe.
+type KeptRelease struct {
+	Release *state.Release
+	Recipe  *project.Recipe
+	File    *File
+	Env     *secrets.Env
+	Project *project.Project
 }
 
 // seal packs what is needed to run the execution's release again, encrypted
@@ -58,8 +58,8 @@ func (r *Runner) openRecipe(stack, release string) (*project.Recipe, error) {
 	return project.DecodeRecipe(plain)
 }
 
-// openKept resolves a release from its recipe alone, with its images pinned.
-func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, error) {
+// Open resolves a release from its recipe alone, with its images pinned.
+func (r *Runner) Open(stack *Stack, release *state.Release) (*KeptRelease, error) {
 	recipe, err := r.openRecipe(stack.Name, release.ID)
 	if err != nil {
 		return nil, err
@@ -80,33 +80,33 @@ func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, e
 		return nil, err
 	}
 	p.PinImages(imagesByID(release.Images))
-	return &keptRelease{release: release, recipe: recipe, file: file, env: env, project: p}, nil
+	return &KeptRelease{Release: release, Recipe: recipe, File: file, Env: env, Project: p}, nil
 }
 
 // open opens a kept release for the execution: from here on its secrets,
 // which need not be those of the commit that is deployed, are masked too.
-func (x *Execution) open(release *state.Release) (*keptRelease, error) {
-	kept, err := x.runner.openKept(x.Stack, release)
+func (x *Execution) open(release *state.Release) (*KeptRelease, error) {
+	kept, err := x.runner.Open(x.Stack, release)
 	if err != nil {
 		return nil, err
 	}
-	x.Mask.Add(kept.project.Secrets()...)
+	x.Mask.Add(kept.Project.Secrets()...)
 	return kept, nil
 }
 
 func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Project, error) {
-	kept, err := r.openKept(stack, release)
+	kept, err := r.Open(stack, release)
 	if err != nil {
 		return nil, err
 	}
-	return kept.project, nil
+	return kept.Project, nil
 }
 
 // world is what the kept release's checks may look at.
-func (k *keptRelease) world(x *Execution) *check.World {
+func (k *KeptRelease) world(x *Execution) *check.World {
 	w := x.world()
-	w.Project, w.Env, w.Tree = k.project, k.env, k.recipe
-	w.Backups = lastBackups{x, k.project}
-	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.recipe, path.Join(x.Stack.Directory, name)) }
+	w.Project, w.Env, w.Tree = k.Project, k.Env, k.Recipe
+	w.Backups = lastBackups{x, k.Project}
+	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.Recipe, path.Join(x.Stack.Directory, name)) }
 	return w
 }

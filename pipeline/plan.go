@@ -28,9 +28,9 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 	before := side{}
 	if live := x.Known.Live; live != nil {
 		if kept, err := x.open(live); err == nil {
-			before = side{kept.project, kept.rawFile(x.Stack.Directory)}
+			before = side{kept.Project, kept.rawFile(x.Stack.Directory)}
 			changes.Against = live.Commit
-			explain(services, project.Compare(kept.project, x.Project))
+			explain(services, project.Compare(kept.Project, x.Project))
 		}
 	}
 	x.detail(changes, before, side{x.Project, x.FileRaw})
@@ -49,9 +49,9 @@ func explain(services []state.ServiceChange, difference project.Difference) {
 	}
 }
 
-// plan goes the way of a run as far as nothing is touched: it fetches,
+// Plan goes the way of a run as far as nothing is touched: it fetches,
 // decrypts and resolves, and compares with what runs.
-func (r *Runner) plan(ctx context.Context, s *Stack, run *state.Run) (*state.Changes, error) {
+func (r *Runner) Plan(ctx context.Context, s *Stack, run *state.Run) (*state.Changes, error) {
 	x := &Execution{Stack: s, Run: run, Log: io.Discard, Mask: r.parts.Mask(), runner: r, Known: &state.Stack{Name: s.Name},
 		stage: &state.StageResult{}, show: func() {}}
 	for _, work := range []func(context.Context, *Execution) error{fetch, decrypt} {

@@ -42,6 +42,12 @@ func NewRunner(store *state.Store, parts Parts) *Runner { return &Runner{store: 
 
 func (r *Runner) now() time.Time { return r.parts.Now() }
 
+// Retention is how long what is over is kept.
+func (r *Runner) Retention() state.Retention { return r.parts.Retention() }
+
+// Now is the present time, by the runner's clock.
+func (r *Runner) Now() time.Time { return r.now() }
+
 // stage is one part of a run.
 type stage struct {
 	name  state.StageName
@@ -97,7 +103,7 @@ func deployLimit(x *Execution) time.Duration { return time.Duration(x.File.Deplo
 
 // Execute takes a run to its end. When cancel ends, a run that changed
 // nothing stops and one that did goes back. When stop ends, the run is left
-// for the next start, with its journal on disk, and errStopping is returned.
+// for the next start, with its journal on disk, and ErrStopping is returned.
 // cancel must be derived from stop.
 func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run) error {
 	x, err := r.begin(s, run)
@@ -111,10 +117,10 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
 		return x.end(stop, func(tx *state.Tx) error { return tx.AddNotice(run, r.now().UTC()) })
 	}
-	if endedBy(stop, errStopping) && !end.final() {
+	if endedBy(stop, ErrStopping) && !end.final() {
 		run.Status = state.RunQueued
 		x.Logf("deployer is stopping; the next start goes on from here")
-		return errors.Join(errStopping, x.end(stop, nil))
+		return errors.Join(ErrStopping, x.end(stop, nil))
 	}
 	return r.settle(stop, x, end)
 }
@@ -150,7 +156,7 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 	}
 	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
 	if run.Replaces == nil && run.Kind != state.KindReview { // else the volume is not whole, and nothing may use it
-		if err := r.letGo(s, nil); err != nil {
+		if err := r.LetGo(s, nil); err != nil {
 			return x, err
 		}
 	}
@@ -187,7 +193,7 @@ func (x *Execution) takeUp() error {
 		return err
 	}
 	x.again, x.Release = kept, release
-	x.Tree, x.File, x.Env, x.Project = kept.recipe, kept.file, kept.env, kept.project
+	x.Tree, x.File, x.Env, x.Project = kept.Recipe, kept.File, kept.Env, kept.Project
 	x.Run.Commit, x.Run.Subject, x.Run.Environment = release.Commit, release.Subject, release.Environment
 	return nil
 }
@@ -216,7 +222,7 @@ func (r *Runner) travel(stop, cancel context.Context, x *Execution) ending {
 	} else {
 		end.err = r.goForward(cancel, x)
 	}
-	if end.err == nil || x.Run.Phase == state.PhasePreparing || endedBy(stop, errStopping) {
+	if end.err == nil || x.Run.Phase == state.PhasePreparing || endedBy(stop, ErrStopping) {
 		return end
 	}
 	if !x.Run.Kind.OfRelease() {

@@ -61,18 +61,9 @@ func (x *Execution) blamed(end ending) bool {
 }
 
 func (x *Execution) quarantine(s *state.Stack) {
-	addQuarantine(s, state.Quarantine{
+	s.Quarantine(state.Quarantine{
 		Release: x.Run.Release, Commit: x.Run.Commit, Run: x.Run.ID, Why: x.Run.Error, At: x.runner.now().UTC(),
 	})
-}
-
-func addQuarantine(s *state.Stack, q state.Quarantine) {
-	dropQuarantine(s, q.Release)
-	s.Quarantined = append(s.Quarantined, q)
-}
-
-func dropQuarantine(s *state.Stack, release string) {
-	s.Quarantined = slices.DeleteFunc(s.Quarantined, func(q state.Quarantine) bool { return q.Release == release })
 }
 
 // settle writes how the run ended and what that makes of its stack, in one transaction.
@@ -158,7 +149,7 @@ func (x *Execution) status(end ending) state.RunStatus {
 		return state.RunSucceeded
 	case errors.As(end.err, &nothingToDo{}):
 		return state.RunUnchanged
-	case x.Run.Phase == state.PhasePreparing && errors.Is(end.err, errCanceled):
+	case x.Run.Phase == state.PhasePreparing && errors.Is(end.err, ErrCanceled):
 		return state.RunCanceled
 	case !x.Run.Kind.OfRelease() && end.rollback != nil:
 		return state.RunRollbackFailed
@@ -250,12 +241,12 @@ func (x *Execution) settleGood(tx *state.Tx, s *state.Stack, at time.Time) error
 		return err
 	}
 	s.Live, s.LastGood = x.Release, x.Release
-	dropQuarantine(s, x.Release.ID)
+	s.DropQuarantine(x.Release.ID)
 	want := x.Run.Want
 	switch {
 	case x.Run.Kind == state.KindRollback:
 		if left != nil && left.ID != x.Release.ID {
-			addQuarantine(s, state.Quarantine{Release: left.ID, Commit: left.Commit, Run: x.Run.ID, At: at,
+			s.Quarantine(state.Quarantine{Release: left.ID, Commit: left.Commit, Run: x.Run.ID, At: at,
 				Why: fmt.Sprintf("%s rolled it back: %s", x.Run.Trigger.Actor, x.Run.Trigger.Reason)})
 		}
 		s.Pin = nil
@@ -281,9 +272,9 @@ func (r *Runner) releaseImages(x *Execution) error {
 	}
 	var keep []string
 	err := r.store.View(func(tx *state.Tx) error {
-		releases, err := keptReleases(tx, x.Stack.Name)
+		releases, err := KeptReleases(tx, x.Stack.Name)
 		for _, release := range releases {
-			keep = append(keep, imagesOf(release)...)
+			keep = append(keep, release.ImageIDs()...)
 		}
 		return err
 	})

@@ -35,11 +35,11 @@ type Stack struct {
 	Roots  project.Roots
 }
 
-// ref is the full name of the stack's branch.
-func (s *Stack) ref() string { return "refs/heads/" + s.Branch }
+// Ref is the full name of the stack's branch.
+func (s *Stack) Ref() string { return "refs/heads/" + s.Branch }
 
-// forge is what Run.Forge of the stack's runs is.
-func (s *Stack) forge() string {
+// Forge is what Run.Forge of the stack's runs is.
+func (s *Stack) Forge() string {
 	if s.Reports {
 		return s.Repository
 	}

@@ -17,7 +17,7 @@ import (
 // would do to get to the release is nothing.
 func adopt(ctx context.Context, x *Execution) error {
 	if x.Known.Live != nil {
-		return alreadyDeployed(x.Stack.Name)
+		return AlreadyDeployed(x.Stack.Name)
 	}
 	var found *project.Running
 	err := x.Step(ctx, "containers", func(ctx context.Context) (string, error) {
@@ -78,7 +78,7 @@ func (x *Execution) adoptRelease(ctx context.Context, found *project.Running) (s
 		Environment: x.environment(), Images: found.Images,
 	}
 	x.Run.Release = x.Release.ID
-	return fmt.Sprintf("%d images by ID, %d volumes and %d networks by name", len(imagesOf(x.Release)),
+	return fmt.Sprintf("%d images by ID, %d volumes and %d networks by name", len(x.Release.ImageIDs()),
 		len(x.Project.Compose.Volumes), len(x.Project.Compose.Networks)), nil
 }
 
@@ -127,4 +127,9 @@ func (x *Execution) keepAdopted(ctx context.Context) (string, error) {
 	x.Release.At = x.runner.now().UTC()
 	err = x.journal.Commit(x.Run, func(tx *state.Tx) error { return tx.PutRelease(x.Release, sealed) })
 	return fmt.Sprintf("release %s can be gone back to", short(x.Release.ID)), err
+}
+
+// AlreadyDeployed refuses to adopt a stack that has a live release.
+func AlreadyDeployed(name string) error {
+	return &state.Refusal{Reason: fmt.Sprintf("stack %s is deployed already", name), Hint: "only a stack that was never deployed can be adopted"}
 }

@@ -6,9 +6,6 @@ import (
 	"deployer/state"
 )
 
-// waitApproval is what a run waits for that a person must look at.
-const waitApproval = "approval"
-
 // approve lets a run pass that a person has approved for exactly this
 // release, or has started.
 func approve(ctx context.Context, x *Execution) error {
@@ -19,7 +16,7 @@ func approve(ctx context.Context, x *Execution) error {
 		return skip{"it was approved before it began to change the stack"}
 	case x.Run.Approved != x.Release.ID:
 		x.Run.Approved, x.Run.ApprovedBy = "", ""
-		return waiting{waitApproval}
+		return waiting{state.WaitApproval}
 	}
 	return x.Step(ctx, "approval", func(context.Context) (string, error) { return "approved by " + x.Run.ApprovedBy, nil })
 }

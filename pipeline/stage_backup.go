@@ -46,7 +46,7 @@ func (x *Execution) takeUpLive() error {
 		return err
 	}
 	x.again, x.Release = kept, live
-	x.Tree, x.File, x.Env, x.Project = kept.recipe, kept.file, kept.env, kept.project
+	x.Tree, x.File, x.Env, x.Project = kept.Recipe, kept.File, kept.Env, kept.Project
 	x.Run.Commit, x.Run.Subject, x.Run.Environment, x.Run.Release = live.Commit, live.Subject, live.Environment, live.ID
 	return nil
 }

@@ -43,10 +43,10 @@ func deploy(ctx context.Context, x *Execution) error {
 // keepImages protects the images of the release, and of the one to go back
 // to, from a prune.
 func (x *Execution) keepImages(ctx context.Context) error {
-	keep := imagesOf(x.Release)
+	keep := x.Release.ImageIDs()
 	for _, r := range []*state.Release{x.Known.LastGood, x.Known.Live} {
 		if r != nil {
-			keep = append(keep, imagesOf(r)...)
+			keep = append(keep, r.ImageIDs()...)
 		}
 	}
 	return x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep)

@@ -108,17 +108,17 @@ func (x *Execution) unconcerned(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	concerned, err := concerns(changed, x.Stack.Directory, x.Known.Paths, x.Known.Reads)
+	concerned, err := Concerns(changed, x.Stack.Directory, x.Known.Paths, x.Known.Reads)
 	if err != nil || concerned != "" {
 		return "", err
 	}
 	return fmt.Sprintf("no file of this stack changed between %s and %s", short(last.Commit), short(x.Snapshot.Commit)), nil
 }
 
-// concerns returns the first of the changed paths that concerns a stack: one
+// Concerns returns the first of the changed paths that concerns a stack: one
 // in its folder, one that its last resolve read, or one that its patterns
 // name. Patterns are relative to the repository's root.
-func concerns(changed []string, dir string, patterns, reads []string) (string, error) {
+func Concerns(changed []string, dir string, patterns, reads []string) (string, error) {
 	read := make(map[string]bool, len(reads))
 	for _, name := range reads {
 		read[name] = true

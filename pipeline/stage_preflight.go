@@ -167,7 +167,7 @@ func (x *Execution) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if x.isLive() && changes.Empty() && allUp(observed) {
+	if x.isLive() && changes.Empty() && AllUp(observed) {
 		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", short(x.Release.ID))}
 	}
 	x.Run.Changes = changes
@@ -189,7 +189,8 @@ func (x *Execution) isLive() bool {
 		x.Run.Phase == state.PhasePreparing
 }
 
-func allUp(containers []project.Container) bool {
+// AllUp reports whether every container does what it should.
+func AllUp(containers []project.Container) bool {
 	return !slices.ContainsFunc(containers, func(c project.Container) bool { return !c.LivesOn() })
 }
 
@@ -239,7 +240,7 @@ func (x *Execution) checkWrittenFiles(context.Context) (string, error) {
 
 // checkKeptImages makes sure that a release that is run again still can be.
 func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
-	missing, err := x.Stack.Target.MissingImages(ctx, imagesOf(x.Release))
+	missing, err := x.Stack.Target.MissingImages(ctx, x.Release.ImageIDs())
 	if err != nil {
 		return "", err
 	}
@@ -248,17 +249,6 @@ func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
 			"load them again (docker load, or docker pull by digest), or choose another release")
 	}
 	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with", len(x.Release.Images)), nil
-}
-
-func imagesOf(r *state.Release) []string {
-	var out []string
-	for _, id := range r.Images {
-		if !slices.Contains(out, id) {
-			out = append(out, id)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // checkWayBack makes sure, before the first container stops, that the last
@@ -271,7 +261,7 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 	case good == nil:
 		return "this is the first release: there is none to go back to", nil
 	}
-	missing, err := x.Stack.Target.MissingImages(ctx, imagesOf(good))
+	missing, err := x.Stack.Target.MissingImages(ctx, good.ImageIDs())
 	if err != nil {
 		return "", err
 	}

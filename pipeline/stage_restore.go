@@ -35,7 +35,7 @@ func restore(ctx context.Context, x *Execution) (err error) {
 	}
 	defer func() {
 		if x.Run.Replaces == nil { // the volume was not touched
-			err = errors.Join(err, x.runner.letGo(x.Stack, nil))
+			err = errors.Join(err, x.runner.LetGo(x.Stack, nil))
 		}
 	}()
 	if x.Run.Replaces == nil {
@@ -158,10 +158,10 @@ func idsOf(users []project.VolumeUser) []string {
 // containers that had mounted the volume are made anew.
 func (x *Execution) startAgain(ctx context.Context) error {
 	return x.Step(ctx, "start", func(ctx context.Context) (string, error) {
-		if err := x.runner.letGo(x.Stack, nil); err != nil {
+		if err := x.runner.LetGo(x.Stack, nil); err != nil {
 			return "", err
 		}
-		if err := project.Materialise(x.again.recipe, x.Project.Mounts); err != nil {
+		if err := project.Materialise(x.again.Recipe, x.Project.Mounts); err != nil {
 			return "", err
 		}
 		return "the live release runs", x.Stack.Target.Apply(ctx, x.Project, x.applyOptions(nil))

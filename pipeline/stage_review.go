@@ -133,7 +133,7 @@ func (x *Execution) unconcernedByProposal(ctx context.Context) (string, error) {
 	if x.Known.Live == nil {
 		return "", nil // what the stack reads is not known yet
 	}
-	concerned, err := concerns(changed, x.Stack.Directory, x.Known.Paths, x.Known.Reads)
+	concerned, err := Concerns(changed, x.Stack.Directory, x.Known.Paths, x.Known.Reads)
 	if err != nil || concerned != "" {
 		return "", err
 	}

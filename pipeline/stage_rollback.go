@@ -14,16 +14,16 @@ import (
 // mounts and images, from what is local alone, and verifies it like a deploy.
 func rollback(ctx context.Context, x *Execution) error {
 	good := x.Known.LastGood
-	var kept *keptRelease
+	var kept *KeptRelease
 	err := x.Step(ctx, "release", func(context.Context) (string, error) {
 		var err error
 		if kept, err = x.open(good); err != nil {
 			return "", err
 		}
-		if err := project.Materialise(kept.recipe, kept.project.Mounts); err != nil {
+		if err := project.Materialise(kept.Recipe, kept.Project.Mounts); err != nil {
 			return "", err
 		}
-		held, err := x.holdServices(kept.project)
+		held, err := x.holdServices(kept.Project)
 		if err != nil {
 			return "", err
 		}
@@ -32,10 +32,10 @@ func rollback(ctx context.Context, x *Execution) error {
 	if err != nil {
 		return err
 	}
-	x.File = kept.file
+	x.File = kept.File
 	x.witness(ctx, kept.world(x))
 	err = x.Step(ctx, "apply", func(ctx context.Context) (string, error) {
-		if err := x.Stack.Target.Apply(ctx, kept.project, x.applyOptions(nil)); err != nil {
+		if err := x.Stack.Target.Apply(ctx, kept.Project, x.applyOptions(nil)); err != nil {
 			return "", err
 		}
 		return "its containers are up", nil
@@ -43,7 +43,7 @@ func rollback(ctx context.Context, x *Execution) error {
 	if err != nil {
 		return err
 	}
-	if failing := x.runChecks(ctx, kept.world(x), kept.file.Verify, x.Outage); len(failing) > 0 {
+	if failing := x.runChecks(ctx, kept.world(x), kept.File.Verify, x.Outage); len(failing) > 0 {
 		return errors.New(x.lastFailure())
 	}
 	return ctx.Err()

@@ -38,7 +38,7 @@ func (x *Execution) lookAtLive(ctx context.Context) (s standing) {
 	}
 	started := x.runner.now()
 	var looks []check.Spec
-	for _, spec := range live.file.Verify {
+	for _, spec := range live.File.Verify {
 		looks = append(looks, spec.Once())
 	}
 	for i, a := range x.ask(ctx, looks, live.world(x)) {

@@ -41,9 +41,3 @@ type Target interface {
 	// ReadFile reads a file of a service's container, which need not run.
 	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
-
-// An Observer is told of each change of a run's status, after it is on disk.
-// It must not block.
-type Observer interface {
-	RunChanged(run *state.Run)
-}

@@ -25,7 +25,7 @@ func bringBack(ctx context.Context, x *Execution) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(x.replaced(), x.runner.letGo(x.Stack, nil))
+		return errors.Join(x.replaced(), x.runner.LetGo(x.Stack, nil))
 	}
 	safety, err := x.openBackup(r.Safety)
 	if err != nil {

@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A Release is a commit of a stack with everything needed to run it again,
 // known by its fingerprint.
@@ -31,4 +35,9 @@ type Quarantine struct {
 	Run     string    `json:"run"`
 	Why     string    `json:"why"`
 	At      time.Time `json:"at"`
+}
+
+// ImageIDs are the images that a release runs, each once, in order.
+func (r *Release) ImageIDs() []string {
+	return slices.Compact(slices.Sorted(maps.Values(r.Images)))
 }

@@ -133,6 +133,12 @@ type Run struct {
 	Interruptions int    `json:"interruptions,omitempty"` // restarts of deployer that cut this run off after it began to change the target
 }
 
+// WaitApproval is Run.WaitingFor of a run that a person has to look at.
+const WaitApproval = "approval"
+
+// ShortCommit is a commit's hash as people write it.
+func ShortCommit(hash string) string { return hash[:min(len(hash), 7)] }
+
 // RunTarget is what a person asked for.
 type RunTarget struct {
 	Commit      string   `json:"commit,omitempty"`      // of a deploy: exactly this commit

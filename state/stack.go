@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Stack is what deployer remembers of a stack between runs.
 type Stack struct {
@@ -85,6 +88,17 @@ type Pin struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
+}
+
+// Quarantine holds a release back, in the place of an older reason.
+func (s *Stack) Quarantine(q Quarantine) {
+	s.DropQuarantine(q.Release)
+	s.Quarantined = append(s.Quarantined, q)
+}
+
+// DropQuarantine lets a release, by its fingerprint, be deployed again.
+func (s *Stack) DropQuarantine(release string) {
+	s.Quarantined = slices.DeleteFunc(s.Quarantined, func(q Quarantine) bool { return q.Release == release })
 }
 
 // FindQuarantine returns the quarantine of a release, nil where there is none.

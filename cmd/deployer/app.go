@@ -17,6 +17,7 @@ import (
 	"deployer/gitsync"
 	"deployer/notify"
 	"deployer/pipeline"
+	"deployer/queue"
 	"deployer/secrets"
 	"deployer/server"
 	"deployer/state"
@@ -29,7 +30,7 @@ type app struct {
 	log      *slog.Logger
 	memory   string // folder on tmpfs
 	store    *state.Store
-	queue    *pipeline.Queue
+	queue    *queue.Queue
 	server   *server.Server
 	notifier *notify.Notifier
 	reporter *forge.Reporter
@@ -83,7 +84,7 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 	})
 	a.notifier, a.reporter = a.newNotifier(), a.newReporter()
 	metrics := &observers{}
-	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier, a.reporter)
+	a.queue = queue.New(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier, a.reporter)
 	if len(s.templates) > 0 {
 		a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
 	}

@@ -9,6 +9,7 @@ import (
 	"deployer/forge"
 	"deployer/gitsync"
 	"deployer/pipeline"
+	"deployer/queue"
 	"deployer/secrets"
 	"deployer/server"
 	"deployer/target/compose"
@@ -20,7 +21,7 @@ import (
 type setup struct {
 	config    *config.Config
 	stacks    []*pipeline.Stack
-	templates []*pipeline.Template
+	templates []*queue.Template
 	targets   map[*compose.Target]bool // those that the stacks run on
 	access    server.Access
 	forges    map[string]forge.Client // by repository
@@ -87,8 +88,8 @@ func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Targe
 
 // template is an entry that stands for one stack in each folder. The branch is
 // polled once for all of them.
-func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) *pipeline.Template {
-	return &pipeline.Template{
+func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) *queue.Template {
+	return &queue.Template{
 		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Folder: stack.Folder(),
 		Poll: c.Repositories[stack.Repository].Poll, Mirror: a.mirrors[stack.Repository],
 		Make: func(_, directory string) (*pipeline.Stack, error) {

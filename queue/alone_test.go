@@ -1,0 +1,28 @@
+package queue
+
+import (
+	"testing"
+
+	"deployer/state"
+)
+
+// A check that disturbs others runs after them, and not where one failed.
+func TestACheckThatDisturbsOthersRunsLast(t *testing.T) {
+	b := newBench(t).serve()
+	const rehearsal = "{check: acme_rehearsal, service: nobody}"
+	files := b.app("shop", "app:1", "preflight: ["+rehearsal+", {check: env, required: [MISSING]}]\n")
+	run := b.ends(b.push("a check fails", files), state.RunFailed)
+	b.says(b.story(run), "env: failed MISSING is not defined", "acme_rehearsal: skipped not tried: another check failed")
+	b.says(run.Error, "env failed")
+
+	files = b.app("shop", "app:1", "preflight: ["+rehearsal+", {check: env, required: [PASSWORD]}]\n")
+	run = b.ends(b.push("it fails itself", files), state.RunFailed)
+	b.says(run.Error, "acme_rehearsal failed")
+	steps := run.Stages[2].Steps
+	if last := steps[len(steps)-1]; last.Name != "acme_rehearsal" || last.Status != state.StepFailed {
+		t.Errorf("the last step is %+v", last)
+	}
+	if _, changes := b.target.counts(); changes != 0 {
+		t.Error("the stack was changed")
+	}
+}

@@ -1,0 +1,236 @@
+package queue
+
+import (
+	"errors"
+	"testing"
+
+	"deployer/gitsync/gittest"
+	"deployer/state"
+)
+
+func (b *bench) deploy(want state.RunTarget) *state.Run {
+	b.t.Helper()
+	run, err := b.queue.Deploy(b.t.Context(), "shop", by("ops", "because"), want)
+	b.must(err)
+	return run
+}
+
+func (b *bench) rollback(want state.RunTarget) *state.Run {
+	b.t.Helper()
+	run, err := b.queue.Rollback(b.t.Context(), "shop", by("ops", "complaints"), want)
+	b.must(err)
+	return run
+}
+
+// refused wants err to be an answer that says why and what to do.
+func (b *bench) refused(err error, says ...string) {
+	b.t.Helper()
+	var r *state.Refusal
+	if !errors.As(err, &r) || r.Hint == "" {
+		b.t.Fatalf("got %v, want a refusal with a hint", err)
+	}
+	b.says(r.Reason+"\n"+r.Hint, says...)
+}
+
+func TestRollbackGoesToTheGoodReleaseBeforeAndQuarantinesTheOneItLeaves(t *testing.T) {
+	b := newBench(t).serve()
+	first, second := twice(b)
+	run := b.ends(b.rollback(state.RunTarget{}), state.RunSucceeded)
+	s := b.stack("shop")
+	if b.target.runs("shop", "web") != "app:1" || s.Live.ID != first.Release || run.Commit != first.Commit || run.Subject != "one" {
+		t.Errorf("web runs %s, live %s, the run is for %s %q", b.target.runs("shop", "web"), s.Live.ID, run.Commit, run.Subject)
+	}
+	for _, stage := range []state.StageName{state.StageFetch, state.StageDecrypt} {
+		if got := run.Stage(stage).Status; got != state.StageSkipped {
+			t.Errorf("%s is %s: a kept release needs neither Git nor keys", stage, got)
+		}
+	}
+	q := s.FindQuarantine(second.Release)
+	if q == nil || q.Commit != second.Commit || q.Run != run.ID {
+		t.Fatalf("the release that it left: %+v", q)
+	}
+	b.says(q.Why, "ops", "complaints")
+	if s.Pin != nil || s.Sync() != state.SyncQuarantined {
+		t.Errorf("pin %+v, %s: want no pin, so that the next new release deploys", s.Pin, s.Sync())
+	}
+	b.deployed("three", b.app("shop", "app:3", ""))
+}
+
+func TestPushBesideTheStackDoesNotHideWhatWasRolledBack(t *testing.T) {
+	b := newBench(t).serve()
+	twice(b)
+	b.ends(b.rollback(state.RunTarget{}), state.RunSucceeded)
+	b.ends(b.push("elsewhere", gittest.Files{"blog/post.md": gittest.Text("hi")}), state.RunUnchanged)
+	if got := b.stack("shop").Sync(); got != state.SyncQuarantined {
+		t.Errorf("the stack is %s, while its head holds the quarantined release", got)
+	}
+}
+
+func TestRollbackNamesItsReleaseByRunCommitOrFingerprint(t *testing.T) {
+	b := newBench(t).serve()
+	first, _ := twice(b)
+	b.deployed("three", b.app("shop", "app:3", ""))
+	b.stop()
+	for name, to := range map[string]string{
+		"run": first.ID, "commit": first.Commit, "part of the commit": first.Commit[:7], "fingerprint": first.Release,
+	} {
+		if run := b.rollback(state.RunTarget{Release: to}); run.Want.Release != first.Release || run.Kind != state.KindRollback {
+			t.Errorf("by %s: it goes to %s, want %s", name, run.Want.Release, first.Release)
+		}
+	}
+	_, err := b.queue.Rollback(t.Context(), "shop", by("ops", ""), state.RunTarget{Release: "0123456"})
+	b.refused(err, "no verified release of shop is known as 0123456")
+}
+
+func TestRollbackIsRefusedWhereThereIsNothingToGoBackTo(t *testing.T) {
+	b := newBench(t).serve()
+	_, err := b.queue.Rollback(t.Context(), "shop", by("ops", ""), state.RunTarget{})
+	b.refused(err, "no good release before the live one")
+	b.deployed("one", b.app("shop", "app:1", ""))
+	_, err = b.queue.Rollback(t.Context(), "shop", by("ops", ""), state.RunTarget{})
+	b.refused(err, "no good release before the live one", "deploy a commit")
+}
+
+func TestRollbackWhoseImagesAreGoneChangesNothing(t *testing.T) {
+	b := newBench(t).serve()
+	_, second := twice(b)
+	b.target.lose("app:1")
+	b.untouched(b.rollback(state.RunTarget{}), "images", "no longer on the Engine: app:1", "docker load")
+	if s := b.stack("shop"); s.Live.ID != second.Release || len(s.Quarantined) != 0 {
+		t.Errorf("live %s, quarantined %v", s.Live.ID, s.Quarantined)
+	}
+}
+
+func TestOlderCommitPinsAndTheHeadUnpins(t *testing.T) {
+	b := newBench(t).serve()
+	first, second := twice(b)
+	b.ends(b.deploy(state.RunTarget{Commit: first.Commit}), state.RunSucceeded)
+	s := b.stack("shop")
+	if s.Pin == nil || s.Pin.Commit != first.Commit || s.Pin.By != "ops" || s.Pin.Reason != "because" || s.Sync() != state.SyncPinned {
+		t.Fatalf("pin %+v, %s", s.Pin, s.Sync())
+	}
+	if len(s.Quarantined) != 0 {
+		t.Errorf("a deploy of an older commit quarantines %v", s.Quarantined)
+	}
+	b.ends(b.deploy(state.RunTarget{}), state.RunSucceeded)
+	if s := b.stack("shop"); s.Pin != nil || s.Live.ID != second.Release || s.Sync() != state.SyncInSync {
+		t.Errorf("after a deploy of the head: pin %+v, live %s, %s", s.Pin, s.Live.ID, s.Sync())
+	}
+	b.ends(b.deploy(state.RunTarget{Commit: first.Commit}), state.RunSucceeded)
+	b.ends(b.deploy(state.RunTarget{Commit: second.Commit[:9]}), state.RunSucceeded)
+	if s := b.stack("shop"); s.Pin != nil {
+		t.Errorf("the tip by its own hash is the head, and yet: %+v", s.Pin)
+	}
+}
+
+func TestUnpinnedStackIsBehindUntilANewPush(t *testing.T) {
+	b := newBench(t).serve()
+	first, _ := twice(b)
+	b.ends(b.deploy(state.RunTarget{Commit: first.Commit}), state.RunSucceeded)
+	b.must(b.queue.Unpin(t.Context(), "shop", by("ops", "")))
+	if got := b.stack("shop").Sync(); got != state.SyncBehind {
+		t.Errorf("the stack is %s", got)
+	}
+	b.ends(b.push("elsewhere", gittest.Files{"blog/post.md": gittest.Text("hi")}), state.RunUnchanged)
+	if got := b.stack("shop").Sync(); got != state.SyncBehind {
+		t.Errorf("after a push beside it the stack is %s", got)
+	}
+	b.deployed("three", b.app("shop", "app:3", ""))
+}
+
+func TestRollbackPinsWhereAskedAndTheNextOneUnpins(t *testing.T) {
+	b := newBench(t).serve()
+	first, _ := twice(b)
+	b.ends(b.rollback(state.RunTarget{Pin: true}), state.RunSucceeded)
+	if s := b.stack("shop"); s.Pin == nil || s.Pin.Commit != first.Commit {
+		t.Errorf("pin %+v", s.Pin)
+	}
+	b.ignored(b.event(b.commit("three", b.app("shop", "app:3", ""))), "pin")
+}
+
+func TestCommitThatIsNotOnTheBranchIsRefused(t *testing.T) {
+	b := newBench(t).serve()
+	b.deployed("one", b.app("shop", "app:1", ""))
+	stray := b.repo.Commit("other", "stray", b.app("shop", "app:9", ""))
+	for _, commit := range []string{stray, "0123456789012345678901234567890123456789", "zz"} {
+		_, err := b.queue.Deploy(t.Context(), "shop", by("ops", ""), state.RunTarget{Commit: commit})
+		b.refused(err, commit, "main")
+	}
+	_, err := b.queue.Deploy(t.Context(), "shop", by("ops", ""), state.RunTarget{Force: []string{"gravity"}})
+	b.refused(err, "gravity", "quarantine, lock or freeze")
+}
+
+func TestLockHoldsPushesAndRefusesPeopleUntilItIsOpened(t *testing.T) {
+	b := newBench(t).serve()
+	b.must(b.queue.Lock(t.Context(), "shop", by("ops", "sale")))
+	b.refused(b.queue.Lock(t.Context(), "shop", by("dev", "")), "locked already by ops: sale")
+	push := b.push("one", b.app("shop", "app:1", ""))
+	if got := b.becomes(push, state.RunWaiting); got.WaitingFor != "lock" {
+		t.Errorf("it waits for %q", got.WaitingFor)
+	}
+	_, err := b.queue.Deploy(t.Context(), "shop", by("dev", ""), state.RunTarget{})
+	b.refused(err, "locked by ops: sale", "force")
+	newer := b.push("two", b.app("shop", "app:2", ""))
+	b.becomes(push, state.RunSuperseded)
+	b.becomes(newer, state.RunWaiting)
+
+	b.must(b.queue.Unlock(t.Context(), "shop", by("ops", "")))
+	if got := b.ends(newer, state.RunSucceeded); got.WaitingFor != "" {
+		t.Errorf("it is over and waits for %q", got.WaitingFor)
+	}
+}
+
+func TestPersonCanForceTheLock(t *testing.T) {
+	b := newBench(t).serve()
+	b.commit("one", b.app("shop", "app:1", ""))
+	b.must(b.queue.Lock(t.Context(), "shop", by("ops", "sale")))
+	b.ends(b.deploy(state.RunTarget{Force: []string{"lock"}}), state.RunSucceeded)
+	if b.stack("shop").Lock == nil {
+		t.Error("force has opened the lock")
+	}
+}
+
+func TestRetryWantsTheSameOnceMore(t *testing.T) {
+	b := newBench(t).serve()
+	first, _ := twice(b)
+	b.target.lose("app:3")
+	failed := b.untouched(b.push("three", b.app("shop", "app:3", "")))
+	b.target.find("app:3")
+	again, err := b.queue.Retry(t.Context(), failed.ID, by("ops", "pushed the image"))
+	b.must(err)
+	b.says(again.Trigger.Reason, failed.ID, "pushed the image")
+	if got := b.ends(again, state.RunSucceeded); got.Commit != failed.Commit {
+		t.Errorf("the retry deployed %s, want %s", got.Commit, failed.Commit)
+	}
+	rollback := b.ends(b.rollback(state.RunTarget{Release: first.Release}), state.RunSucceeded)
+	again, err = b.queue.Retry(t.Context(), rollback.ID, by("ops", ""))
+	b.must(err)
+	if got := b.ends(again, state.RunUnchanged); got.Kind != state.KindRollback || got.Release != first.Release {
+		t.Errorf("the retry is a %s of %s", got.Kind, got.Release)
+	}
+}
+
+func TestRunThatIsNotOverCannotBeRetried(t *testing.T) {
+	b := newBench(t)
+	run := b.accepted(b.event("111"))
+	_, err := b.queue.Retry(t.Context(), run.ID, by("ops", ""))
+	b.refused(err, "not over: queued", "cancel it first")
+}
+
+func TestUnknownStacksAndRunsAreNotFound(t *testing.T) {
+	b := newBench(t)
+	ctx, who := t.Context(), by("ops", "")
+	_, deploy := b.queue.Deploy(ctx, "blog", who, state.RunTarget{})
+	_, rollback := b.queue.Rollback(ctx, "blog", who, state.RunTarget{})
+	_, plan := b.queue.Plan(ctx, "blog", "")
+	_, retry := b.queue.Retry(ctx, "x", who)
+	for name, err := range map[string]error{
+		"deploy": deploy, "rollback": rollback, "plan": plan, "retry": retry, "cancel": b.queue.Cancel(ctx, "x", who),
+		"lock": b.queue.Lock(ctx, "blog", who), "unlock": b.queue.Unlock(ctx, "blog", who),
+		"unpin": b.queue.Unpin(ctx, "blog", who), "release": b.queue.Release(ctx, "blog", "f", who),
+	} {
+		if !errors.Is(err, state.ErrNotFound) {
+			t.Errorf("%s: %v, want not found", name, err)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package queue
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"deployer/pipeline"
+	"deployer/state"
+)
+
+// Names returns the configured stacks in order.
+func (q *Queue) Names() []string { return slices.Sorted(maps.Keys(q.stacks())) }
+
+// Environment is the environment that a stack is deployed with by itself.
+func (q *Queue) Environment(name string) string {
+	if s, ok := q.stacks()[name]; ok {
+		return s.Environment
+	}
+	return ""
+}
+
+// Health says whether what should run does: healthy, degraded where a
+// container is down or unhealthy, a check of the monitor fails, or the last
+// good release could not be run again, drifted where somebody else changed what runs, unknown where nothing is deployed or the Engine does not answer.
+func (q *Queue) Health(ctx context.Context, name string) string {
+	const unknown = "unknown"
+	stack, ok := q.stacks()[name]
+	if !ok {
+		return unknown
+	}
+	var known *state.Stack
+	err := q.store.View(func(tx *state.Tx) (err error) {
+		known, err = tx.Stack(name)
+		return err
+	})
+	if err != nil || known.Live == nil {
+		return unknown
+	}
+	observed, err := stack.Target.Containers(ctx, stack.Project)
+	if err != nil {
+		return unknown
+	}
+	live, err := q.runner.Open(stack, known.Live)
+	if err != nil {
+		return unknown
+	}
+	changes, err := stack.Target.Plan(ctx, live.Project, observed)
+	if err != nil {
+		return unknown
+	}
+	switch {
+	case !pipeline.AllUp(observed), q.wayBackReading(ctx, stack, known) != nil, slices.ContainsFunc(known.Readings, func(r state.Reading) bool { return r.Status == state.StepFailed }):
+		return "degraded"
+	case !(&state.Changes{Services: changes}).Empty():
+		return "drifted"
+	}
+	return "healthy"
+}
