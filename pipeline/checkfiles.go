@@ -8,8 +8,11 @@ import (
 
 // checkFiles are the files of the commit that the release's checks read, by
 // their path in the repository. They belong to the release: it is verified
-// again with them when it is gone back to.
+// again with them when it is gone back to. They are read once.
 func (x *Execution) checkFiles() map[string][]byte {
+	if x.readByChecks != nil {
+		return x.readByChecks
+	}
 	files := map[string][]byte{}
 	specs := slices.Concat(x.File.Preflight, x.File.Verify)
 	if x.File.Monitor != nil {
@@ -23,6 +26,7 @@ func (x *Execution) checkFiles() map[string][]byte {
 			}
 		}
 	}
+	x.readByChecks = files
 	return files
 }
 

@@ -39,7 +39,9 @@ type Execution struct {
 	impatient bool // outages are not waited for any more
 	guilty    bool // the release is what failed, and is quarantined
 
-	lost      error             // why the kept release that the run is for cannot be opened
+	lost         error             // why the kept release that the run is for cannot be opened
+	readByChecks map[string][]byte // see checkFiles
+
 	base      *gitsync.Snapshot // by fetch of a review: the branch's tip
 	restoring *restoring        // by preflight of a restore
 	again     *KeptRelease      // where the run takes the stack to a release that was kept
