@@ -28,6 +28,11 @@ func (p *Project) mountPart() []byte {
 	for _, m := range p.Mounts {
 		lines = append(lines, fmt.Sprintf("%q %s %q %s %q %q %t", m.Service, m.Kind, m.Path, m.Hash, m.Host, m.Target, m.Seed))
 	}
+	for path, file := range p.view.sealed {
+		if file != nil { // a value that is secret no more is news for the checks
+			lines = append(lines, fmt.Sprintf("%q hides %q", path, file.Names()))
+		}
+	}
 	return joinSorted(lines)
 }
 
@@ -67,14 +72,15 @@ func joinSorted(lines []string) []byte {
 }
 
 // Secrets are all values of the project that must not be shown: those of its
-// env, and of the env files of services and includes.
+// env, of the env files of services and includes, and of the encrypted files
+// that are mounted.
 func (p *Project) Secrets() []secrets.Value {
 	seen := map[string]bool{}
 	for _, plain := range p.taint.values {
 		seen[plain] = true
 	}
 	for _, m := range p.Mounts {
-		if m.Kind == MountSecret && !m.Content.Empty() {
+		if m.Kind == MountSecret && m.Path == "" && !m.Content.Empty() {
 			seen[m.Content.Reveal()] = true
 		}
 	}
