@@ -28,10 +28,8 @@ func (p *Project) mountPart() []byte {
 	for _, m := range p.Mounts {
 		lines = append(lines, fmt.Sprintf("%q %s %q %s %q %q %t", m.Service, m.Kind, m.Path, m.Hash, m.Host, m.Target, m.Seed))
 	}
-	for path, file := range p.view.sealed {
-		if file != nil { // a value that is secret no more is news for the checks
-			lines = append(lines, fmt.Sprintf("%q hides %q", path, file.Names()))
-		}
+	for _, file := range p.Sealed() { // a value that is secret no more is news for the checks
+		lines = append(lines, fmt.Sprintf("%q hides %q", file.Path(), file.Names()))
 	}
 	return joinSorted(lines)
 }
@@ -87,6 +85,21 @@ func (p *Project) Secrets() []secrets.Value {
 	var out []secrets.Value
 	for _, plain := range slices.Sorted(maps.Keys(seen)) {
 		out = append(out, secrets.NewValue(plain))
+	}
+	return out
+}
+
+// Sealed are the files of the repository that SOPS encrypted and services mount
+// in plain, sorted by their path.
+func (p *Project) Sealed() []*secrets.File {
+	if p.view == nil { // made of parts
+		return nil
+	}
+	var out []*secrets.File
+	for _, name := range slices.Sorted(maps.Keys(p.view.sealed)) {
+		if file := p.view.sealed[name]; file != nil {
+			out = append(out, file)
+		}
 	}
 	return out
 }

@@ -46,10 +46,8 @@ func (p *Project) Recipe() *Recipe {
 	for path, env := range p.view.envs {
 		r.envs[path] = env.Document()
 	}
-	for path, file := range p.view.sealed {
-		if file != nil {
-			r.sealed[path] = file
-		}
+	for _, file := range p.Sealed() {
+		r.sealed[file.Path()] = file
 	}
 	return r
 }

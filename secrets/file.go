@@ -29,7 +29,7 @@ type File struct {
 	path    string
 	content Value
 	secrets []Value
-	names   []string // of the values that were encrypted, in the order of the file
+	names   []string // of secrets, in the same order; none for a binary file
 }
 
 // NewFile makes a File of what is known of it.
@@ -47,8 +47,30 @@ func (f *File) Content() Value { return f.content }
 // encrypted; of a binary file its lines, and what these give a value.
 func (f *File) Secrets() []Value { return f.secrets }
 
-// Names are those of the encrypted values, such as db.password.
+// Names are those of the encrypted values, such as db.password, where the file
+// has names.
 func (f *File) Names() []string { return f.names }
+
+// minAlone is from how many bytes on a line of a binary file says something
+// without the others.
+const minAlone = 20
+
+// Values are the secrets that must be in no other file: not comments, nor what
+// is common in any text.
+func (f *File) Values() []Var {
+	var out []Var
+	for i, v := range f.secrets {
+		switch {
+		case len(f.names) == len(f.secrets):
+			if !strings.HasSuffix(f.names[i], commentMark) {
+				out = append(out, Var{Name: f.names[i], Value: v, Secret: true})
+			}
+		case len(v.Reveal()) >= minAlone && !strings.ContainsAny(v.Reveal(), " \t\n"):
+			out = append(out, Var{Name: "a line", Value: v, Secret: true})
+		}
+	}
+	return out
+}
 
 // OpenFile reads a committed file of any format; nil where SOPS did not
 // encrypt it. The error is an *Error, or that of ctx where it ends first.
@@ -70,18 +92,29 @@ func (k Keyring) OpenFile(ctx context.Context, path string, data []byte) (*File,
 	out := &File{path: path, content: NewValue(string(file.plain))}
 	for _, v := range file.sealed {
 		if text := textOf(v.plain); text != "" {
-			out.names = append(out.names, v.name)
+			out.names = append(out.names, v.called())
 			out.secrets = append(out.secrets, NewValue(text))
 		}
 	}
 	if f == binaryFormat {
-		out.secrets = secretsIn(file.plain)
+		out.names, out.secrets = nil, secretsIn(file.plain)
 	}
 	if len(out.secrets) > maxSecrets {
 		return nil, &Error{Path: path, Problem: fmt.Sprintf("has more than %d secret values, which is more than can be kept out of the logs", maxSecrets),
 			Hint: "encrypt what is secret of it in a file of its own"}
 	}
 	return out, nil
+}
+
+// commentMark ends the name of an encrypted comment, which is that of what it
+// stands in.
+const commentMark = "#"
+
+func (v sealedValue) called() string {
+	if _, ok := v.plain.(sops.Comment); ok {
+		return v.name + commentMark
+	}
+	return v.name
 }
 
 // textOf is a value as programs write it. True and false are no secrets.
