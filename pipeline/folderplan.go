@@ -31,6 +31,7 @@ func PlanFolder(ctx context.Context, f Folder, base project.Tree) (*state.Change
 			return nil, err
 		}
 		y.Tree, y.Mask = base, x.Mask
+		y.runner = x.runner // with one key: equal content has equal names
 		if reduced, err = y.resolveOnDesk(ctx); err != nil {
 			return nil, WithHint(fmt.Errorf("the commit to compare with: %w", y.masked(err)), Hint(err))
 		}

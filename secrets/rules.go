@@ -66,6 +66,9 @@ func (r *Rules) Recipients() []string {
 	return out
 }
 
+// Format is SOPS's name for how the file is encrypted: dotenv, yaml, json, ini or binary.
+func (r *Rules) Format() string { return formatForName(r.file).String() }
+
 // Encrypt encrypts a file by the rules, in the format that its name says, with
 // a new data key.
 func (r *Rules) Encrypt(plain []byte) ([]byte, error) {
