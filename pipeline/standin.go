@@ -81,7 +81,7 @@ func namesOnly(name string, data []byte) *secrets.Env {
 // asCommitted stands for an encrypted file by its ciphertext, which is what a
 // reader of the repository has: another one is another content.
 func asCommitted(name string, data []byte) *secrets.File {
-	if !secrets.IsEncryptedFile(name, data) {
+	if !secrets.IsEncryptedFile(data) {
 		return nil
 	}
 	return secrets.NewFile(name, secrets.NewValue(string(data)))

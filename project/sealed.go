@@ -34,7 +34,7 @@ func (v *view) openSealed(p string) (*secrets.File, error) {
 	switch {
 	case v.openFile != nil:
 		file, err = v.openFile(p, data)
-	case secrets.IsEncryptedFile(p, data):
+	case secrets.IsEncryptedFile(data):
 		err = fmt.Errorf("%s is encrypted, and nothing here can decrypt it", p)
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func (l *load) refuseSealed(service string, m Mount) error {
 		return l.warnSealed(service, m.Path)
 	}
 	data, err := l.view.peek(m.Path)
-	if err != nil || !secrets.IsEncryptedFile(m.Path, data) {
+	if err != nil || !secrets.IsEncryptedFile(data) {
 		return err
 	}
 	return &SealedMountError{Path: l.shown(m.Path)}
@@ -89,7 +89,7 @@ func (e *SealedMountError) Error() string {
 
 // Hint says what to write instead.
 func (e *SealedMountError) Hint() string {
-	return fmt.Sprintf("name the file under `secrets:` at the top of the compose file (NAME: {file: %s}), and in the service under `secrets:` with `source: NAME` and the path in the container as `target`: it is then mounted in plain, from memory", e.Path)
+	return fmt.Sprintf("name the file under `secrets:` at the top of the compose file (NAME: {file: %s}), and in the service under `secrets:` with `source: NAME` and the path in the container as `target`: it is then mounted in plain, from memory. A container that decrypts by itself mounts the folder", e.Path)
 }
 
 // endings are those of files that SOPS knows by their name.
@@ -105,7 +105,7 @@ func (l *load) warnSealed(service, dir string) error {
 			return nil
 		}
 		data, err := l.view.peek(p)
-		if err == nil && secrets.IsEncryptedFile(p, data) {
+		if err == nil && secrets.IsEncryptedFile(data) {
 			sealed = append(sealed, l.shown(p))
 		}
 		return err

@@ -190,10 +190,10 @@ func TestSealedFileThatCannotBeOpenedIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	src := source(sealedStack(t, map[string]string{"tls.key": string(foreign)}))
-	mustFail(t, src, "service web: secret key", "tls.key: no key at hand")
+	_ = mustFail(t, src, "service web: secret key", "tls.key: no key at hand")
 	src = source(sealedStack(t, nil))
 	src.OpenFile = nil
-	mustFail(t, src, "config app", "app.yaml is encrypted")
+	_ = mustFail(t, src, "config app", "app.yaml is encrypted")
 }
 
 func mustFail(t *testing.T, src Source, want ...string) error {

@@ -38,7 +38,7 @@ func formatForEnding(name string) format {
 var (
 	iniMetadata  = regexp.MustCompile(`(?m)^\[sops\][ \t]*\r?$`)
 	yamlMetadata = regexp.MustCompile(`(?m)^sops:[ \t]*\r?$`)
-	yamlMember   = regexp.MustCompile(`(?m)^[ \t]+(?:mac: ENC\[|lastmodified:|version:)`)
+	yamlMember   = regexp.MustCompile(`(?m)^[ \t]+(?:mac: ENC\[|lastmodified: )`)
 	// A whole ciphertext as a value: what is left where the metadata was lost.
 	orphan = regexp.MustCompile(`ENC\[AES256_GCM,data:[^,\]\s]*,iv:[^,\]\s]+,tag:[^,\]\s]+,type:[a-z]+\]`)
 )
@@ -113,9 +113,5 @@ func withoutMetadata(name string, ending format, data []byte) error {
 		Hint: "restore the file from Git and change it with `sops edit` only"}
 }
 
-// IsEncryptedFile reports whether SOPS encrypted a file of any format, or
-// whether it is what is left of one that it did.
-func IsEncryptedFile(name string, data []byte) bool {
-	f, err := formatOfFile(name, data)
-	return f != plainFormat || err != nil
-}
+// IsEncryptedFile reports whether SOPS encrypted a file, in whatever format.
+func IsEncryptedFile(data []byte) bool { return shapeOf(data) != plainFormat }
