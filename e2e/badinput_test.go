@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -20,12 +21,13 @@ type badCommit struct {
 
 func compose(text string) gittest.Files { return gittest.Files{"compose.yaml": gittest.Text(text)} }
 
-// and adds files to a commit.
-func and(files gittest.Files, more gittest.Files) gittest.Files {
-	for name, file := range more {
-		files[name] = file
+// and joins the files of a commit; what comes later wins.
+func and(all ...gittest.Files) gittest.Files {
+	out := gittest.Files{}
+	for _, files := range all {
+		maps.Copy(out, files)
 	}
-	return files
+	return out
 }
 
 // mustRefuse pushes each commit on top of a good one that runs, and wants it

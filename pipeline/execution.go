@@ -34,10 +34,10 @@ type Execution struct {
 	Failing  []string          // by verify: keys of the checks that failed
 	Kept     bool              // by verify: the release is good
 
-	keyless   bool // on a desk: no key is tried
-	resumed   bool // another process began to change the target
-	impatient bool // outages are not waited for any more
-	guilty    bool // the release is what failed, and is quarantined
+	keyless   string // on a desk: no key is tried, since this cannot be opened
+	resumed   bool   // another process began to change the target
+	impatient bool   // outages are not waited for any more
+	guilty    bool   // the release is what failed, and is quarantined
 
 	lost         error             // why the kept release that the run is for cannot be opened
 	readByChecks map[string][]byte // see checkFiles
@@ -147,7 +147,7 @@ func (x *Execution) example() string {
 }
 
 // source describes how the run's project is resolved. The values of every
-// env file that a service names are masked as they are opened.
+// file that is opened for a service are masked from then on.
 func (x *Execution) source() project.Source {
 	return project.Source{
 		Tree: x.Tree, Dir: x.Stack.Directory, Files: x.File.Compose, Profiles: x.File.Profiles, Name: x.Stack.Project,
@@ -159,6 +159,14 @@ func (x *Execution) source() project.Source {
 			}
 			x.Mask.Add(env.Secrets()...)
 			return env, nil
+		},
+		OpenFile: func(name string, data []byte) (*secrets.File, error) {
+			file, err := x.Stack.Keys.OpenFile(context.Background(), name, data)
+			if err != nil || file == nil {
+				return nil, err
+			}
+			x.Mask.Add(file.Secrets()...)
+			return file, nil
 		},
 	}
 }

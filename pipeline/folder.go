@@ -25,7 +25,7 @@ type Folder struct {
 	Policy      Policy // nil: none is asked
 	New         bool   // PlanFolder: there is nothing to compare with
 
-	noKeys bool // as if there were none
+	noKeys string // as if there were none, since this cannot be opened
 }
 
 // onServer are checks that only say something on the server that deploys: of
@@ -72,14 +72,13 @@ func onDesk(f Folder) (*Execution, error) {
 }
 
 func (x *Execution) checkFolder(ctx context.Context) {
-	if err := decrypt(ctx, x); err != nil {
-		if noKey := (*secrets.Error)(nil); errors.As(err, &noKey) && noKey.NoKey {
-			x.withoutKey(noKey)
+	for _, work := range []func(context.Context) error{func(ctx context.Context) error { return decrypt(ctx, x) }, x.resolveFiles} {
+		if err := work(ctx); err != nil {
+			if noKey := (*secrets.Error)(nil); errors.As(err, &noKey) && noKey.NoKey {
+				x.withoutKey(noKey)
+			}
+			return
 		}
-		return
-	}
-	if x.resolveFiles(ctx) != nil {
-		return
 	}
 	_ = x.judgePolicy(ctx) // its steps say all; the checks say theirs
 	specs := x.preflightChecks()
@@ -111,11 +110,17 @@ func notHere() check.Result {
 
 // withoutKey says what the missing key keeps from being looked at.
 func (x *Execution) withoutKey(err *secrets.Error) {
-	env := &x.stage.Steps[len(x.stage.Steps)-1]
-	env.Status, env.Message = state.StepSkipped, x.Mask.Redact(err.Problem)
-	env.Hint = "give the private key with --age-key, where you have it; the server has its own"
-	why := check.Result{Status: state.StepSkipped, Message: "it needs the env file, which no key at hand decrypts"}
-	x.record("compose", why, 0)
+	last := &x.stage.Steps[len(x.stage.Steps)-1]
+	inEnv := x.Env == nil
+	last.Status, last.Message = state.StepSkipped, x.Mask.Redact(err.Problem)
+	last.Hint = "give the private key with --age-key, where you have it; the server has its own"
+	if !inEnv {
+		last.Message = x.Mask.Redact(err.Path + ": " + err.Problem)
+	}
+	why := check.Result{Status: state.StepSkipped, Message: "it needs " + x.sealedName(err) + ", which no key at hand decrypts"}
+	if inEnv {
+		x.record("compose", why, 0)
+	}
 	if x.Stack.Policy != nil {
 		x.record("policy", why, 0)
 	}
@@ -127,6 +132,14 @@ func (x *Execution) withoutKey(err *secrets.Error) {
 		}
 	}
 	x.record("verify", why, 0)
+}
+
+// sealedName is what an error about a missing key is about, for people.
+func (x *Execution) sealedName(err *secrets.Error) string {
+	if x.Env == nil {
+		return "the env file"
+	}
+	return err.Path
 }
 
 // checkVerifySpecs fills the variables into the checks after, which run once

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,13 +24,14 @@ func PlanFolder(ctx context.Context, f Folder, base project.Tree) (*state.Change
 	if err != nil {
 		return nil, err
 	}
-	before, old, reduced := (*project.Project)(nil), side{}, false
+	before, old, reduced := (*project.Project)(nil), side{}, ""
 	if !f.New && stackIn(base, f.Directory) {
 		y, err := onDesk(f)
 		if err != nil {
 			return nil, err
 		}
 		y.Tree, y.Mask = base, x.Mask
+		y.runner = x.runner // with one key: equal content has equal names
 		if reduced, err = y.resolveOnDesk(ctx); err != nil {
 			return nil, WithHint(fmt.Errorf("the commit to compare with: %w", y.masked(err)), Hint(err))
 		}
@@ -39,16 +41,16 @@ func PlanFolder(ctx context.Context, f Folder, base project.Tree) (*state.Change
 	if err != nil {
 		return nil, x.masked(err)
 	}
-	if reduced != without && before != nil { // compare like with like
-		return PlanFolder(ctx, f.withoutKeys(), base)
+	if (reduced == "") != (without == "") && before != nil { // compare like with like
+		return PlanFolder(ctx, f.withoutKeys(cmp.Or(reduced, without)), base)
 	}
 	changes := compared(before, x.Project)
 	x.detail(changes, old, side{x.Project, x.FileRaw})
 	x.stage.Steps = nil
-	if without {
+	if without != "" {
 		changes.Secrets, changes.Values = nil, nil
-		changes.Notes = append(changes.Notes, "reduced: no key at hand decrypts the env file, so the values of "+x.exampleName()+" stand for the real ones")
-		x.leaveForTheKey()
+		changes.Notes = append(changes.Notes, "reduced: no key at hand decrypts "+without+", so the values of "+x.exampleName()+" stand for the real ones")
+		x.leaveForTheKey(without)
 	} else {
 		x.checkStatic(ctx)
 	}
@@ -57,8 +59,8 @@ func PlanFolder(ctx context.Context, f Folder, base project.Tree) (*state.Change
 }
 
 // withoutKeys is the folder as who has no key sees it.
-func (f Folder) withoutKeys() Folder {
-	f.noKeys = true
+func (f Folder) withoutKeys(sealed string) Folder {
+	f.noKeys = sealed
 	return f
 }
 
@@ -68,26 +70,29 @@ func stackIn(tree fs.FS, dir string) bool {
 	return err == nil && info.IsDir()
 }
 
-// resolveOnDesk goes a deploy's way to the resolved project, and reports
-// whether it went without the env file.
-func (x *Execution) resolveOnDesk(ctx context.Context) (without bool, err error) {
+// resolveOnDesk goes a deploy's way to the resolved project, and says what it
+// went without for want of a key: the env file, or one that is mounted.
+func (x *Execution) resolveOnDesk(ctx context.Context) (without string, err error) {
 	if err := x.Step(ctx, FileName, x.readPipeline); err != nil {
-		return false, err
+		return "", err
 	}
-	err = decrypt(ctx, x)
-	if noKey := (*secrets.Error)(nil); x.keyless || (errors.As(err, &noKey) && noKey.NoKey) {
-		x.Project, err = x.standIn(ctx, x.Tree)
-		return true, err
+	if without = x.keyless; without == "" {
+		if err = decrypt(ctx, x); err == nil {
+			err = x.resolveFiles(ctx)
+		}
+		noKey := (*secrets.Error)(nil)
+		if !errors.As(err, &noKey) || !noKey.NoKey {
+			return "", err
+		}
+		without = x.sealedName(noKey)
 	}
-	if err != nil {
-		return false, err
-	}
-	return false, x.resolveFiles(ctx)
+	x.Project, err = x.standIn(ctx, x.Tree)
+	return without, err
 }
 
-// leaveForTheKey records the checks that need the env file.
-func (x *Execution) leaveForTheKey() {
+// leaveForTheKey records the checks that need what is sealed.
+func (x *Execution) leaveForTheKey(sealed string) {
 	for _, spec := range x.preflightChecks() {
-		x.record(spec.Title(), check.Result{Status: state.StepSkipped, Message: "it needs the env file, which no key at hand decrypts"}, 0)
+		x.record(spec.Title(), check.Result{Status: state.StepSkipped, Message: "it needs " + sealed + ", which no key at hand decrypts"}, 0)
 	}
 }

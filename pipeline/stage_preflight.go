@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		p, err := project.Load(ctx, x.source())
 		if err != nil {
-			return "", WithHint(err, "correct the file and push again")
+			return "", WithHint(err, cmp.Or(Hint(err), "correct the file and push again"))
 		}
 		x.Project = p
 		x.Mask.Add(p.Secrets()...)

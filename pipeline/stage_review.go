@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,7 +186,7 @@ func (x *Execution) planFork(ctx context.Context) error {
 	var after *project.Project
 	err = x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		if after, err = x.standIn(ctx, x.Snapshot); err != nil {
-			return "", WithHint(err, "correct the file and push again")
+			return "", WithHint(err, cmp.Or(Hint(err), "correct the file and push again"))
 		}
 		return fmt.Sprintf("%d services, resolved without the env file", len(after.Services())), nil
 	})

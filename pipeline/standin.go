@@ -33,7 +33,8 @@ func (x *Execution) standIn(ctx context.Context, tree project.Tree) (*project.Pr
 	return project.Load(ctx, project.Source{
 		Tree: tree, Dir: x.Stack.Directory, Files: x.File.Compose, Profiles: x.File.Profiles, Name: x.Stack.Project,
 		Env: env, Roots: x.Stack.Roots, Digest: plainDigest,
-		OpenEnv: func(name string, data []byte) (*secrets.Env, error) { return namesOnly(name, data), nil },
+		OpenEnv:  func(name string, data []byte) (*secrets.Env, error) { return namesOnly(name, data), nil },
+		OpenFile: func(name string, data []byte) (*secrets.File, error) { return asCommitted(name, data), nil },
 	})
 }
 
@@ -75,6 +76,15 @@ func namesOnly(name string, data []byte) *secrets.Env {
 		vars = append(vars, secrets.Var{Name: key, Value: secrets.NewValue(placeholder)})
 	}
 	return secrets.NewEnv(name, false, vars)
+}
+
+// asCommitted stands for an encrypted file by its ciphertext, which is what a
+// reader of the repository has: another one is another content.
+func asCommitted(name string, data []byte) *secrets.File {
+	if !secrets.IsEncryptedFile(data) {
+		return nil
+	}
+	return secrets.NewFile(name, secrets.NewValue(string(data)))
 }
 
 // plainDigest names content that is made of placeholders.

@@ -51,7 +51,7 @@ func (pl *placer) placeFile(c *types.ContainerSpec, kind, folder string, ref typ
 	case bool(src.External):
 		return fmt.Errorf("an external %s exists in a Swarm only; give it a `file`, or `environment`", kind)
 	case src.File != "":
-		m, err = pl.fileSource(src.File, ref)
+		m, err = pl.fileSource(c, kind, src.File, ref)
 	default:
 		m, err = pl.contentSource(c, kind, ref, src)
 	}
@@ -77,10 +77,22 @@ func (pl *placer) placeFile(c *types.ContainerSpec, kind, folder string, ref typ
 	return nil
 }
 
-func (pl *placer) fileSource(file string, ref types.FileReferenceConfig) (Mount, error) {
-	m, err := pl.bind(file, true)
+func (pl *placer) fileSource(c *types.ContainerSpec, kind, file string, ref types.FileReferenceConfig) (Mount, error) {
+	m, err := pl.source(file, true)
 	if err != nil {
 		return m, err
+	}
+	if m.Kind == MountObject && !m.Dir {
+		opened, err := pl.load.view.openSealed(m.Path)
+		if err != nil {
+			return m, err
+		}
+		if opened != nil {
+			return pl.sealedSource(c, kind, ref, opened)
+		}
+		if kind == "secret" {
+			pl.load.clear[m.Path] = true
+		}
 	}
 	mode, err := fileMode(ref)
 	if err != nil {
@@ -97,6 +109,21 @@ func (pl *placer) fileSource(file string, ref types.FileReferenceConfig) (Mount,
 	return m, nil
 }
 
+// sealedSource mounts a file that SOPS encrypted, in plain, from memory.
+func (pl *placer) sealedSource(c *types.ContainerSpec, kind string, ref types.FileReferenceConfig, file *secrets.File) (Mount, error) {
+	l := pl.load
+	for _, v := range file.Secrets() {
+		l.taint.addValue(v.Reveal())
+	}
+	m, err := l.inMemory(c, kind, ref, file.Content().Reveal())
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", l.shown(file.Path()), err)
+	}
+	m.Path = file.Path()
+	m.Hash = short(l.src.Digest([]byte("sealed"), []byte(l.src.Name), []byte(file.Content().Reveal())))
+	return m, nil
+}
+
 func (pl *placer) contentSource(c *types.ContainerSpec, kind string, ref types.FileReferenceConfig, src types.FileObjectConfig) (Mount, error) {
 	content := src.Content
 	if src.Environment != "" {
@@ -108,9 +135,13 @@ func (pl *placer) contentSource(c *types.ContainerSpec, kind string, ref types.F
 			content = value
 		}
 	}
-	l := pl.load
+	return pl.load.inMemory(c, kind, ref, content)
+}
+
+// inMemory is a mount of content that may be secret.
+func (l *load) inMemory(c *types.ContainerSpec, kind string, ref types.FileReferenceConfig, content string) (Mount, error) {
 	if l.src.Digest == nil || l.src.Roots.Secrets == "" {
-		return Mount{}, errors.New("content that may be secret has no place on this target; use a `file`")
+		return Mount{}, errors.New("content that may be secret has no place on this target; use a plain `file`")
 	}
 	mode, err := fileMode(ref)
 	if err != nil {

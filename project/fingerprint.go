@@ -28,6 +28,9 @@ func (p *Project) mountPart() []byte {
 	for _, m := range p.Mounts {
 		lines = append(lines, fmt.Sprintf("%q %s %q %s %q %q %t", m.Service, m.Kind, m.Path, m.Hash, m.Host, m.Target, m.Seed))
 	}
+	for _, file := range p.Sealed() { // a value that is secret no more is news for the checks
+		lines = append(lines, fmt.Sprintf("%q hides %q", file.Path(), file.Names()))
+	}
 	return joinSorted(lines)
 }
 
@@ -67,20 +70,36 @@ func joinSorted(lines []string) []byte {
 }
 
 // Secrets are all values of the project that must not be shown: those of its
-// env, and of the env files of services and includes.
+// env, of the env files of services and includes, and of the encrypted files
+// that are mounted.
 func (p *Project) Secrets() []secrets.Value {
 	seen := map[string]bool{}
 	for _, plain := range p.taint.values {
 		seen[plain] = true
 	}
 	for _, m := range p.Mounts {
-		if m.Kind == MountSecret && !m.Content.Empty() {
+		if m.Kind == MountSecret && m.Path == "" && !m.Content.Empty() {
 			seen[m.Content.Reveal()] = true
 		}
 	}
 	var out []secrets.Value
 	for _, plain := range slices.Sorted(maps.Keys(seen)) {
 		out = append(out, secrets.NewValue(plain))
+	}
+	return out
+}
+
+// Sealed are the files of the repository that SOPS encrypted and services mount
+// in plain, sorted by their path.
+func (p *Project) Sealed() []*secrets.File {
+	if p.view == nil { // made of parts
+		return nil
+	}
+	var out []*secrets.File
+	for _, name := range slices.Sorted(maps.Keys(p.view.sealed)) {
+		if file := p.view.sealed[name]; file != nil {
+			out = append(out, file)
+		}
 	}
 	return out
 }

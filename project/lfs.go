@@ -24,7 +24,7 @@ func IsLFSPointer(content []byte) bool {
 func (p *Project) CheckContent(tree Tree) error {
 	var wrong []string
 	for _, m := range p.Mounts {
-		if m.Hash == "" || m.Path == "" {
+		if m.Hash == "" || m.Path == "" || m.Kind == MountSecret {
 			continue
 		}
 		err := fs.WalkDir(tree, m.Path, func(name string, d fs.DirEntry, err error) error {

@@ -31,6 +31,7 @@ type load struct {
 	dir       string // in Tree; what relative paths of the stack start from
 	names     map[string]string
 	undefined map[Undefined]bool
+	clear     map[string]bool // tracked files that are mounted as secrets and not encrypted
 	warnings  []string
 }
 
@@ -45,6 +46,7 @@ func Load(ctx context.Context, src Source) (*Project, error) {
 		root:      virtualRoot,
 		names:     map[string]string{},
 		undefined: map[Undefined]bool{},
+		clear:     map[string]bool{},
 	}
 	if loader.NormalizeProjectName(src.Name) != src.Name || src.Name == "" {
 		return nil, fmt.Errorf("project name %q: use lower-case letters, digits, - and _, and begin with a letter or digit", src.Name)
@@ -179,6 +181,7 @@ func (l *load) finish(c *types.Project) (*Project, error) {
 		return nil, fmt.Errorf("%s: a value cannot be written down: %w", l.files[0], err)
 	}
 	p.Warnings = l.warnings
+	p.ClearSecrets = slices.Sorted(maps.Keys(l.clear))
 	p.Reads = l.view.reads()
 	p.Undefined = slices.SortedFunc(maps.Keys(l.undefined), func(a, b Undefined) int {
 		return strings.Compare(a.Name+"\x00"+a.File, b.Name+"\x00"+b.File)

@@ -71,7 +71,10 @@ func (pl *placer) place(c *types.ContainerSpec) error {
 		if v.Type != types.VolumeTypeBind {
 			continue
 		}
-		m, err := pl.bind(v.Source, v.ReadOnly)
+		m, err := pl.source(v.Source, v.ReadOnly)
+		if err == nil {
+			err = pl.load.refuseSealed(pl.service, m)
+		}
 		if err != nil {
 			return fmt.Errorf("mount at %s: %w", v.Target, err)
 		}
@@ -100,8 +103,8 @@ func (pl *placer) add(v *types.ServiceVolumeConfig, m Mount) {
 	}
 }
 
-// bind decides how the source of a bind mount is provided.
-func (pl *placer) bind(source string, readOnly bool) (Mount, error) {
+// source decides how what is mounted is provided.
+func (pl *placer) source(source string, readOnly bool) (Mount, error) {
 	l := pl.load
 	p, err := l.inTree(source)
 	if err != nil {

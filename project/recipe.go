@@ -16,8 +16,9 @@ import (
 
 // A Recipe is everything that is needed to resolve a project again without
 // Git: the files that were read, the decrypted env files, and the hash and
-// kind of each path that was looked at. It is a Tree of its own. It has no
-// content for mounted files, which are on the Engine's host already.
+// kind of each path that was looked at. It is a Tree of its own. Of mounted
+// files it has those that were decrypted; the others are on the Engine's host
+// already.
 //
 // A Recipe holds secrets. Only Encode gives them, for sealing; printed or
 // marshalled otherwise it names its files alone. Add must not be called while
@@ -27,6 +28,7 @@ type Recipe struct {
 	entries map[string]entry
 	env     *secrets.Document           // the stack's own
 	envs    map[string]secrets.Document // of services and includes, by path
+	sealed  map[string]*secrets.File    // decrypted files that are mounted, by path
 }
 
 // Recipe returns what resolves to this project again.
@@ -35,6 +37,7 @@ func (p *Project) Recipe() *Recipe {
 		files:   maps.Clone(p.view.files),
 		entries: maps.Clone(p.view.entries),
 		envs:    make(map[string]secrets.Document, len(p.view.envs)),
+		sealed:  map[string]*secrets.File{},
 	}
 	if p.Env != nil {
 		doc := p.Env.Document()
@@ -42,6 +45,9 @@ func (p *Project) Recipe() *Recipe {
 	}
 	for path, env := range p.view.envs {
 		r.envs[path] = env.Document()
+	}
+	for _, file := range p.Sealed() {
+		r.sealed[file.Path()] = file
 	}
 	return r
 }
@@ -144,7 +150,12 @@ func (r Recipe) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string][]string{"files": slices.Sorted(maps.Keys(r.files))})
 }
 
-const recipeVersion = 1
+const (
+	recipeVersion = 2
+	// unsealedVersion is that of recipes without decrypted files, which older
+	// programs read as well.
+	unsealedVersion = 1
+)
 
 type encodedRecipe struct {
 	Version int               `json:"version"`
@@ -152,16 +163,20 @@ type encodedRecipe struct {
 	Entries map[string]entry  `json:"entries"`
 	Env     []byte            `json:"env,omitempty"`
 	Envs    map[string][]byte `json:"envs,omitempty"`
+	Sealed  map[string][]byte `json:"sealed,omitempty"`
 }
 
 // Encode returns the whole recipe in plain, secrets too, to be sealed.
 func (r *Recipe) Encode() ([]byte, error) {
-	out := encodedRecipe{Version: recipeVersion, Files: r.files, Entries: r.entries, Envs: map[string][]byte{}}
+	out := encodedRecipe{Version: unsealedVersion, Files: r.files, Entries: r.entries, Envs: map[string][]byte{}, Sealed: map[string][]byte{}}
 	if r.env != nil {
 		out.Env = r.env.Encode()
 	}
 	for p, doc := range r.envs {
 		out.Envs[p] = doc.Encode()
+	}
+	for p, file := range r.sealed {
+		out.Version, out.Sealed[p] = recipeVersion, file.Encode()
 	}
 	return json.Marshal(out)
 }
@@ -174,10 +189,10 @@ func DecodeRecipe(data []byte) (*Recipe, error) {
 		// The error of the decoder quotes what it met.
 		return nil, errors.New("kept recipe is damaged: it is no encoded recipe")
 	}
-	if in.Version != recipeVersion {
+	if in.Version != recipeVersion && in.Version != unsealedVersion {
 		return nil, fmt.Errorf("kept recipe has version %d, this program reads %d", in.Version, recipeVersion)
 	}
-	r := &Recipe{files: in.Files, entries: in.Entries, envs: map[string]secrets.Document{}}
+	r := &Recipe{files: in.Files, entries: in.Entries, envs: map[string]secrets.Document{}, sealed: map[string]*secrets.File{}}
 	if r.files == nil {
 		r.files = map[string][]byte{}
 	}
@@ -197,6 +212,13 @@ func DecodeRecipe(data []byte) (*Recipe, error) {
 			return nil, err
 		}
 		r.envs[p] = doc
+	}
+	for p, kept := range in.Sealed {
+		file, err := secrets.DecodeFile(kept)
+		if err != nil {
+			return nil, err
+		}
+		r.sealed[p] = file
 	}
 	return r, nil
 }

@@ -145,6 +145,21 @@ func sealed(t *testing.T, plain string) string {
 	return string(data)
 }
 
+// sealedFile is a file as SOPS encrypts it under its name, wholly or what the
+// regex matches.
+func sealedFile(t *testing.T, name, plain, regex string) string {
+	t.Helper()
+	data, err := secrets.EncryptFile(name, []byte(plain), []string{keyring.recipient}, regex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func openFile(p string, data []byte) (*secrets.File, error) {
+	return keyring.OpenFile(context.Background(), p, data)
+}
+
 func openEnv(p string, data []byte) (*secrets.Env, error) {
 	return keyring.Open(context.Background(), p, data)
 }
@@ -152,7 +167,7 @@ func openEnv(p string, data []byte) (*secrets.Env, error) {
 func source(files map[string]string, vars ...string) Source {
 	return Source{
 		Tree: tree(files), Dir: ".", Name: "shop", Env: env(vars...),
-		OpenEnv: openEnv, Roots: testRoots, Digest: digest,
+		OpenEnv: openEnv, OpenFile: openFile, Roots: testRoots, Digest: digest,
 	}
 }
 

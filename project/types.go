@@ -32,7 +32,10 @@ type Source struct {
 	Env      *secrets.Env // for interpolation; nothing of the process's own environment is seen
 	// OpenEnv decrypts and parses an env_file of a service, given its path in Tree.
 	OpenEnv func(path string, data []byte) (*secrets.Env, error)
-	Roots   Roots
+	// OpenFile decrypts a file that configs or secrets name; nil where it is plain.
+	// Where OpenFile itself is nil, a file that SOPS encrypted is an error.
+	OpenFile func(path string, data []byte) (*secrets.File, error)
+	Roots    Roots
 	// Digest is a keyed hash of its parts in hex. It names content that may hold
 	// a secret; needed only where a compose file has such content.
 	Digest func(parts ...[]byte) string
@@ -54,15 +57,15 @@ const (
 	MountCopy   MountKind = "copy"   // tracked, mounted writable: a copy of its own per hash
 	MountData   MountKind = "data"   // not tracked: stays in one place, never overwritten
 	MountHost   MountKind = "host"   // absolute path of the host, left as it is
-	MountSecret MountKind = "secret" // content from the env or the compose file: on tmpfs
+	MountSecret MountKind = "secret" // content from the env, the compose file or a file that SOPS encrypted: on tmpfs
 )
 
 // A Mount is a bind mount of a service after rewriting.
 type Mount struct {
 	Service  string // empty for the folder of a named volume that binds one
 	Kind     MountKind
-	Path     string // in Tree; empty for MountHost and MountSecret
-	Hash     string // of the tracked content; empty for data, host and secret
+	Path     string // in Tree; empty for MountHost, and for a MountSecret that is of no file
+	Hash     string // of the tracked content, keyed where it was decrypted; empty for data, host and other secrets
 	Host     string // absolute path on the Engine's host
 	Target   string // path in the container
 	Dir      bool
@@ -86,6 +89,10 @@ type Project struct {
 	// Undefined are variables that the compose files use, without a default,
 	// and the env does not define.
 	Undefined []Undefined
+
+	// ClearSecrets are files in Git that services mount as secrets and that are
+	// not encrypted, sorted.
+	ClearSecrets []string
 
 	// NeverRollback are the services that a rollback leaves as they are.
 	NeverRollback []string

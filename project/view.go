@@ -38,20 +38,24 @@ type entry struct {
 // A view is the tree as one resolve sees it: confined, bounded, and written
 // down, so that a recipe can answer the same questions without Git.
 type view struct {
-	tree    Tree
-	files   map[string][]byte
-	entries map[string]entry
-	envs    map[string]*secrets.Env
-	openEnv func(string, []byte) (*secrets.Env, error)
+	tree     Tree
+	files    map[string][]byte
+	entries  map[string]entry
+	envs     map[string]*secrets.Env
+	openEnv  func(string, []byte) (*secrets.Env, error)
+	sealed   map[string]*secrets.File // what was looked at for encryption; nil for a plain one
+	openFile func(string, []byte) (*secrets.File, error)
 }
 
 func newView(src Source) *view {
 	return &view{
-		tree:    src.Tree,
-		files:   map[string][]byte{},
-		entries: map[string]entry{},
-		envs:    map[string]*secrets.Env{},
-		openEnv: src.OpenEnv,
+		tree:     src.Tree,
+		files:    map[string][]byte{},
+		entries:  map[string]entry{},
+		envs:     map[string]*secrets.Env{},
+		openEnv:  src.OpenEnv,
+		sealed:   map[string]*secrets.File{},
+		openFile: src.OpenFile,
 	}
 }
 

@@ -11,9 +11,7 @@ import (
 	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/aes"
 	sopsage "github.com/getsops/sops/v3/age"
-	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/keyservice"
-	dotenvstore "github.com/getsops/sops/v3/stores/dotenv"
 	"github.com/getsops/sops/v3/version"
 )
 
@@ -35,11 +33,25 @@ func EncryptDotenv(plain []byte, recipients []string, encryptedRegex string) ([]
 	if err := encryptable(path, plain); err != nil {
 		return nil, err
 	}
+	return encryptFor(path, dotenvFormat, plain, recipients, encryptedRegex)
+}
+
+// EncryptFile is EncryptDotenv in the format that the file's name says, as
+// SOPS takes it: YAML, JSON, INI, dotenv, or else binary, which is one value.
+func EncryptFile(name string, plain []byte, recipients []string, encryptedRegex string) ([]byte, error) {
+	f := formatForName(name)
+	if err := encryptableAs(name, f, plain); err != nil {
+		return nil, err
+	}
+	return encryptFor(name, f, plain, recipients, encryptedRegex)
+}
+
+func encryptFor(path string, f format, plain []byte, recipients []string, encryptedRegex string) ([]byte, error) {
 	keys, err := ageGroup(recipients)
 	if err != nil {
 		return nil, err
 	}
-	store := dotenvstore.NewStore(&config.DotenvStoreConfig{})
+	store := f.store()
 	branches, err := store.LoadPlainFile(plain)
 	if err != nil {
 		return nil, &Error{Path: path, Problem: "SOPS cannot read it"}
@@ -54,6 +66,9 @@ func EncryptDotenv(plain []byte, recipients []string, encryptedRegex string) ([]
 		return nil, fmt.Errorf("encrypted_regex: %w", err)
 	} else {
 		tree.Metadata.EncryptedRegex = encryptedRegex
+	}
+	if f == binaryFormat {
+		tree.Metadata = wholly(tree.Metadata)
 	}
 	return encryptTree(tree, store)
 }
@@ -118,16 +133,16 @@ func encryptTree(tree sops.Tree, store sops.Store) ([]byte, error) {
 func closeTree(tree sops.Tree, store sops.Store, key []byte, cipher sops.Cipher) ([]byte, error) {
 	mac, err := tree.Encrypt(key, cipher)
 	if err != nil {
-		return nil, errors.New("SOPS could not encrypt the env file")
+		return nil, errors.New("SOPS could not encrypt the file")
 	}
 	tree.Metadata.LastModified = time.Now().UTC()
 	tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, key, tree.Metadata.LastModified.Format(time.RFC3339))
 	if err != nil {
-		return nil, errors.New("SOPS could not encrypt the integrity code of the env file")
+		return nil, errors.New("SOPS could not encrypt the integrity code of the file")
 	}
 	out, err := store.EmitEncryptedFile(tree)
 	if err != nil {
-		return nil, fmt.Errorf("write the encrypted env file: %w", err)
+		return nil, fmt.Errorf("write the encrypted file: %w", err)
 	}
 	return out, nil
 }

@@ -20,7 +20,7 @@ type Mismatch struct {
 	Open bool
 }
 
-// Mismatches compares an encrypted env file with the creation rule that is for
+// Mismatches compares an encrypted file with the creation rule that is for
 // it. rules is a .sops.yaml; name is the file's path from the folder of that.
 // No value is in what comes back.
 func Mismatches(rules []byte, name string, data []byte) ([]Mismatch, error) {
@@ -29,18 +29,25 @@ func Mismatches(rules []byte, name string, data []byte) ([]Mismatch, error) {
 		return nil, err
 	}
 	data = normalize(data)
-	f := formatOf(data)
+	f, err := formatOfFile(name, data)
+	if err != nil {
+		return nil, err
+	}
 	if f == plainFormat {
+		f = formatOf(data) // an env file that lost its metadata
+	}
+	if f == plainFormat {
+		is := formatForName(name).String()
 		return []Mismatch{{Problem: name + " is not encrypted", Open: true,
-			Hint: "encrypt it, and replace every secret in it that was committed: sops encrypt --input-type dotenv --output-type dotenv --in-place " + name}}, nil
+			Hint: "encrypt it, and replace every secret in it that was committed: sops encrypt --input-type " + is + " --output-type " + is + " --in-place " + name}}, nil
 	}
 	tree, _, err := loadTree(name, f, data)
 	if err != nil {
 		return nil, err
 	}
-	out := recipientMismatches(name, tree.Metadata.KeyGroups, rule.KeyGroups)
-	if f == dotenvFormat {
-		out = append(out, valueMismatches(name, rule, tree)...)
+	out := recipientMismatches(name, f, tree.Metadata.KeyGroups, rule.KeyGroups)
+	if f != binaryFormat {
+		out = append(out, valueMismatches(name, f, rule, tree)...)
 	}
 	return out, nil
 }
@@ -71,9 +78,9 @@ func ruleFor(rules []byte, name string) (*config.Config, error) {
 	return rule, nil
 }
 
-func recipientMismatches(name string, have, want []sops.KeyGroup) []Mismatch {
+func recipientMismatches(name string, f format, have, want []sops.KeyGroup) []Mismatch {
 	may, must := recipients(have), recipients(want)
-	update := "sops updatekeys --input-type dotenv " + name
+	update := "sops updatekeys --input-type " + f.String() + " " + name
 	var out []Mismatch
 	for _, key := range must {
 		if !slices.Contains(may, key) {
@@ -100,34 +107,55 @@ func recipients(groups []sops.KeyGroup) []string {
 	return slices.Compact(out)
 }
 
-// valueMismatches names the variables that are in clear against the rule.
-// SOPS leaves empty values as they are.
-func valueMismatches(name string, rule *config.Config, tree sops.Tree) []Mismatch {
+// valueMismatches names the values that are in clear against the rule. SOPS
+// leaves empty values as they are.
+func valueMismatches(name string, f format, rule *config.Config, tree sops.Tree) []Mismatch {
 	if rule.EncryptedCommentRegex != "" || rule.UnencryptedCommentRegex != "" {
 		return nil // comments decide, and what they say is encrypted with them
 	}
 	var open []string
 	for _, branch := range tree.Branches {
-		for _, item := range branch {
-			key, isName := item.Key.(string)
-			value, isText := item.Value.(string)
-			if isName && isText && value != "" && !strings.HasPrefix(value, ciphertext) && wantsEncrypted(rule, key) {
-				open = append(open, nameOf(key))
-			}
-		}
+		open = append(open, valuesInClear(rule, branch, nil)...)
 	}
 	if len(open) == 0 {
 		return nil
 	}
 	return []Mismatch{{Problem: fmt.Sprintf("%s has values in clear that .sops.yaml wants encrypted: %s", name, strings.Join(open, ", ")), Open: true,
-		Hint: "replace these values, since they were committed, and encrypt the file again: sops decrypt it, then sops encrypt --input-type dotenv --output-type dotenv"}}
+		Hint: fmt.Sprintf("replace these values, since they were committed, and encrypt the file again: sops decrypt it, then sops encrypt --input-type %[1]s --output-type %[1]s", f)}}
 }
 
-// wantsEncrypted says what the rule says of a variable.
-func wantsEncrypted(rule *config.Config, name string) bool {
+// valuesInClear walks through what is below keys.
+func valuesInClear(rule *config.Config, in any, keys []string) (open []string) {
+	switch in := in.(type) {
+	case sops.TreeBranch:
+		for _, item := range in {
+			if key, ok := item.Key.(string); ok { // else a comment
+				open = append(open, valuesInClear(rule, item.Value, append(slices.Clone(keys), nameOf(key)))...)
+			}
+		}
+	case []any:
+		for _, item := range in {
+			open = append(open, valuesInClear(rule, item, keys)...)
+		}
+	case nil, sops.Comment:
+	default:
+		text, isText := in.(string)
+		if isText && (text == "" || strings.HasPrefix(text, ciphertext)) || !wantsEncrypted(rule, keys) {
+			return nil
+		}
+		return []string{strings.Join(keys, ".")}
+	}
+	return open
+}
+
+// wantsEncrypted says what the rule says of a value, by the keys from the top.
+func wantsEncrypted(rule *config.Config, keys []string) bool {
 	matches := func(pattern string) bool {
 		re, err := regexp.Compile(pattern)
-		return err == nil && re.MatchString(name)
+		return err == nil && slices.ContainsFunc(keys, re.MatchString)
+	}
+	ends := func(suffix string) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.HasSuffix(key, suffix) })
 	}
 	switch {
 	case rule.EncryptedRegex != "":
@@ -135,9 +163,9 @@ func wantsEncrypted(rule *config.Config, name string) bool {
 	case rule.UnencryptedRegex != "":
 		return !matches(rule.UnencryptedRegex)
 	case rule.EncryptedSuffix != "":
-		return strings.HasSuffix(name, rule.EncryptedSuffix)
+		return ends(rule.EncryptedSuffix)
 	case rule.UnencryptedSuffix != "":
-		return !strings.HasSuffix(name, rule.UnencryptedSuffix)
+		return !ends(rule.UnencryptedSuffix)
 	}
-	return !strings.HasSuffix(name, sops.DefaultUnencryptedSuffix)
+	return !ends(sops.DefaultUnencryptedSuffix)
 }

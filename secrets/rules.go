@@ -9,7 +9,6 @@ import (
 
 	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/config"
-	dotenvstore "github.com/getsops/sops/v3/stores/dotenv"
 	"github.com/getsops/sops/v3/version"
 )
 
@@ -22,7 +21,7 @@ type Rules struct {
 	rule *config.Config
 }
 
-// FindRules returns the rules for an env file, from the .sops.yaml in its
+// FindRules returns the rules for a file, from the .sops.yaml in its
 // folder or above, by SOPS's own reading. The file need not exist.
 func FindRules(file string) (*Rules, error) {
 	absolute, err := filepath.Abs(file)
@@ -67,14 +66,33 @@ func (r *Rules) Recipients() []string {
 	return out
 }
 
-// Encrypt encrypts an env file by the rules, as dotenv, with a new data key.
+// Format is SOPS's name for how the file is encrypted: dotenv, yaml, json, ini or binary.
+func (r *Rules) Format() string { return formatForName(r.file).String() }
+
+// Encrypt encrypts a file by the rules, in the format that its name says, with
+// a new data key.
 func (r *Rules) Encrypt(plain []byte) ([]byte, error) {
-	store := dotenvstore.NewStore(&config.DotenvStoreConfig{})
-	branches, err := loadPlain(r.file, store, plain)
+	return r.encrypt(formatForName(r.file), plain)
+}
+
+func (r *Rules) encrypt(f format, plain []byte) ([]byte, error) {
+	branches, err := loadPlain(r.file, f, plain)
 	if err != nil {
 		return nil, err
 	}
-	return encryptTree(sops.Tree{Branches: branches, Metadata: r.metadata()}, store)
+	metadata := r.metadata()
+	if f == binaryFormat {
+		metadata = wholly(metadata)
+	}
+	return encryptTree(sops.Tree{Branches: branches, Metadata: metadata}, f.store())
+}
+
+// wholly is for a file that is one value: rules that choose by names do not
+// apply, as in SOPS.
+func wholly(m sops.Metadata) sops.Metadata {
+	m.UnencryptedSuffix, m.EncryptedSuffix, m.UnencryptedRegex, m.EncryptedRegex = "", "", "", ""
+	m.UnencryptedCommentRegex, m.EncryptedCommentRegex = "", ""
+	return m
 }
 
 func (r *Rules) metadata() sops.Metadata {
@@ -94,9 +112,13 @@ func (r *Rules) metadata() sops.Metadata {
 // Rotate encrypts an encrypted file anew, by the rules and with a new data
 // key: who is not among the recipients any more cannot read what comes after.
 func (r *Rules) Rotate(ctx context.Context, keys Keyring, data []byte) ([]byte, error) {
-	plain, err := keys.Decrypt(ctx, r.file, data)
+	file, err := keys.openEncrypted(ctx, r.file, data)
 	if err != nil {
 		return nil, err
 	}
-	return r.Encrypt([]byte(plain.Reveal()))
+	f := file.format
+	if f == binaryFormat && formatForName(r.file) == dotenvFormat {
+		f = dotenvFormat // what `sops encrypt` made of .env.production
+	}
+	return r.encrypt(f, file.plain)
 }

@@ -15,7 +15,9 @@ import (
 	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/logging"
 	dotenvstore "github.com/getsops/sops/v3/stores/dotenv"
+	inistore "github.com/getsops/sops/v3/stores/ini"
 	jsonstore "github.com/getsops/sops/v3/stores/json"
+	yamlstore "github.com/getsops/sops/v3/stores/yaml"
 )
 
 // SOPS logs to standard error, and what it logs can quote the file: a comment
@@ -33,7 +35,31 @@ const (
 	plainFormat  format = iota
 	dotenvFormat        // NAME=ENC[…], with the metadata in lines that begin with sops_
 	binaryFormat        // JSON around one ciphertext: what `sops encrypt` makes of a name it does not know, such as .env.production
+	yamlFormat
+	jsonFormat
+	iniFormat
 )
+
+// String is SOPS's own name for the format, as --input-type takes it.
+func (f format) String() string {
+	return [...]string{"plain", "dotenv", "binary", "yaml", "json", "ini"}[f]
+}
+
+// store is what SOPS reads and writes the format with, as its program does.
+func (f format) store() sops.Store {
+	indent := config.NewStoresConfig()
+	switch f {
+	case dotenvFormat:
+		return dotenvstore.NewStore(&indent.Dotenv)
+	case yamlFormat:
+		return yamlstore.NewStore(&indent.YAML)
+	case jsonFormat:
+		return jsonstore.NewStore(&indent.JSON)
+	case iniFormat:
+		return inistore.NewStore(&indent.INI)
+	}
+	return jsonstore.NewBinaryStore(&indent.JSONBinary)
+}
 
 const ciphertext = "ENC[AES256_GCM,"
 
@@ -89,9 +115,8 @@ func normalize(data []byte) []byte {
 // loadTree reads the ciphertext. None of SOPS's own errors is handed on, since
 // they quote the line.
 func loadTree(path string, f format, data []byte) (sops.Tree, sops.Store, error) {
-	var store sops.Store = jsonstore.NewBinaryStore(&config.JSONBinaryStoreConfig{})
+	store := f.store()
 	if f == dotenvFormat {
-		store = dotenvstore.NewStore(&config.DotenvStoreConfig{})
 		number := 0
 		for line := range strings.Lines(string(data)) {
 			number++
@@ -103,6 +128,9 @@ func loadTree(path string, f format, data []byte) (sops.Tree, sops.Store, error)
 	}
 	tree, err := store.LoadEncryptedFile(data)
 	switch {
+	case errors.Is(err, sops.MetadataNotFound) && f != dotenvFormat:
+		return tree, nil, &Error{Path: path, Problem: "its values are encrypted, but the part sops: at its end is missing",
+			Hint: "restore the file from Git and change it with `sops edit` only"}
 	case errors.Is(err, sops.MetadataNotFound):
 		return tree, nil, &Error{Path: path, Problem: "its values are encrypted, but the sops_ lines at its end are missing",
 			Hint: "restore the file from Git and change it with `sops edit` only"}
@@ -121,6 +149,8 @@ type opened struct {
 	store  sops.Store
 	key    []byte
 	cipher sops.Cipher // it remembers the nonces that it has met
+	format format
+	sealed []sealedValue // in the order of the file
 }
 
 // decryptTree decrypts the whole file and verifies its integrity code.
@@ -138,16 +168,20 @@ func decryptTree(path string, f format, data []byte, service *keyService) (*open
 	if err != nil {
 		return nil, handEdited(path, cipher.failed)
 	}
+	sealed := cipher.opened // what follows is the integrity code
 	want, err := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
 	if text, ok := want.(string); err != nil || !ok || !hmac.Equal([]byte(text), []byte(mac)) {
 		return nil, handEdited(path, "")
 	}
 	plain, err := store.EmitPlainFile(tree.Branches)
+	if err != nil && f != binaryFormat && f != dotenvFormat {
+		return nil, &Error{Path: path, Problem: "SOPS cannot write what it decrypted as " + f.String(), Hint: "encrypt it again with `sops encrypt`"}
+	}
 	if err != nil {
 		return nil, &Error{Path: path, Problem: "SOPS encrypted something else than an env file in it",
 			Hint: "encrypt it again with `sops encrypt --input-type dotenv --output-type dotenv`"}
 	}
-	return &opened{plain, tree, store, key, cipher}, nil
+	return &opened{plain, tree, store, key, cipher, f, sealed}, nil
 }
 
 // handEdited is the error for a file that does not agree with its integrity code.
@@ -161,17 +195,27 @@ func handEdited(path, name string) *Error {
 	return err
 }
 
-// namingCipher remembers which variable could not be decrypted, since SOPS
-// says only what its ciphertext was.
+// A sealedValue is one that was encrypted in a file.
+type sealedValue struct {
+	name  string // its keys, from the top, such as db.password
+	plain any    // as SOPS types it
+}
+
+// namingCipher remembers which values it decrypted, and which it could not,
+// since SOPS says only what its ciphertext was.
 type namingCipher struct {
 	sops.Cipher
 	failed string
+	opened []sealedValue
 }
 
 func (c *namingCipher) Decrypt(ciphertext string, key []byte, path string) (any, error) {
 	plain, err := c.Cipher.Decrypt(ciphertext, key, path)
+	name := strings.ReplaceAll(nameOf(strings.TrimSuffix(path, ":")), ":", ".")
 	if err != nil {
-		c.failed = nameOf(strings.TrimSuffix(path, ":"))
+		c.failed = name
+		return plain, err
 	}
-	return plain, err
+	c.opened = append(c.opened, sealedValue{name, plain})
+	return plain, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"deployer/config"
 	"deployer/internal/enginetest"
+	"deployer/secrets"
 	"deployer/state"
 )
 
@@ -96,6 +97,42 @@ func TestCheckOfABadStack(t *testing.T) {
 	deployer(t, "", "check", filepath.Join(t.TempDir(), "none")).want(t, 2)
 	dir, key := newStack(t)
 	deployer(t, "", "check", dir, "--environment", "staging", "--age-key", key).want(t, 2, "staging")
+}
+
+func TestCheckOfAStackWithEncryptedFiles(t *testing.T) {
+	dir, key := newStack(t)
+	recipients, err := secrets.RecipientsOf(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := secrets.EncryptFile("tls.key", []byte("canary-of-a-key\n"), recipients, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "compose.yaml"), "services: {web: {image: 'web:1', secrets: [key]}}\nsecrets: {key: {file: ./tls.key}}\n")
+	put(t, filepath.Join(dir, "tls.key"), string(sealed))
+	put(t, filepath.Join(dir, ".env.production"), "HOST=shop-widgets.fr\n")
+	o := deployer(t, "", "check", dir, "--age-key", key)
+	o.want(t, 0, "1 services")
+	o.never(t, "canary")
+
+	o = deployer(t, "", "check", dir, "--json")
+	o.want(t, 0)
+	steps := reported(t, o)
+	for name, want := range map[string]state.StepStatus{"env file": state.StepPassed, "compose": state.StepSkipped, "env": state.StepSkipped, "verify": state.StepSkipped} {
+		if steps[name].Status != want {
+			t.Errorf("%s: %+v, want %s", name, steps[name], want)
+		}
+	}
+	if s := steps["compose"]; !strings.Contains(s.Message, "tls.key: no key at hand") || !strings.Contains(s.Hint, "--age-key") {
+		t.Errorf("compose: %+v", s)
+	}
+
+	put(t, filepath.Join(dir, "tls.key"), "in clear\n")
+	deployer(t, "", "check", dir, "--policy", "strict").want(t, 1, "file of secrets tls.key", "secrets encrypt tls.key")
+	put(t, filepath.Join(dir, "tls.key"), string(sealed))
+	put(t, filepath.Join(dir, "compose.yaml"), "services: {web: {image: 'web:1', volumes: ['./tls.key:/key:ro']}}\n")
+	deployer(t, "", "check", dir, "--age-key", key).want(t, 1, "tls.key is encrypted with SOPS", "NAME: {file: ./tls.key}")
 }
 
 // TestCheckOfAFolderInARepository sees files beside the stack's folder, and

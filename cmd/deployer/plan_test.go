@@ -100,6 +100,41 @@ func TestPlanOfAFolderWithoutTheKey(t *testing.T) {
 	}
 }
 
+func TestPlanOfAFolderWithAnEncryptedFile(t *testing.T) {
+	dir, key, _ := committed(t)
+	recipients, err := secrets.RecipientsOf(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(plain string) {
+		sealed, err := secrets.EncryptFile("app.yaml", []byte(plain), recipients, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(dir, "app.yaml"), string(sealed))
+	}
+	put(t, filepath.Join(dir, "compose.yaml"), "services: {web: {image: 'web:1', configs: [app]}, db: {image: 'db:1'}}\nconfigs: {app: {file: ./app.yaml}}\n")
+	put(t, filepath.Join(dir, ".env.production"), "HOST=shop.test\n")
+	write("password: canary-of-a-plan-1\n")
+	gitIn(t, dir, "add", "-A")
+	gitIn(t, dir, "commit", "--quiet", "-m", "two")
+
+	write("password: canary-of-a-plan-1\n")
+	if c := plannedBy(t, deployer(t, "", "plan", dir, "--age-key", key, "--json")); !c.Empty() || len(c.Files) != 0 {
+		t.Errorf("encrypted anew: %+v", c)
+	}
+	write("password: canary-of-a-plan-2\n")
+	o := deployer(t, "", "plan", dir, "--age-key", key, "--json")
+	o.never(t, "canary")
+	if c := plannedBy(t, o); len(c.Files) != 1 || c.Files[0].Name != "./app.yaml" || c.Services[1].Action != state.ActionRecreate || c.Services[0].Action != state.ActionKeep {
+		t.Errorf("another value: %s", o.out)
+	}
+	o = deployer(t, "", "plan", dir, "--json") // without the key, ciphertext is compared
+	if c := plannedBy(t, o); len(c.Files) != 1 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "no key at hand decrypts shop/app.yaml") {
+		t.Errorf("without the key: %s", o.out)
+	}
+}
+
 func TestPlanOfAFolderAgainstTheServer(t *testing.T) {
 	dir, key, live := committed(t)
 	root := filepath.Dir(dir)

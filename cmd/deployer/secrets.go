@@ -19,9 +19,11 @@ const envName = ".env.production"
 
 func newSecrets() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "secrets", Short: "Make, read and change env files that SOPS encrypts", GroupID: groupHere,
-		Long: `Makes, reads and changes env files that SOPS encrypts: by the rules of .sops.yaml,
-in SOPS's own format, without the sops program. Keys are looked for in --age-key,
+		Use: "secrets", Short: "Make, read and change files that SOPS encrypts", GroupID: groupHere,
+		Long: `Makes, reads and changes env files, and files that services mount as configs and
+secrets, which SOPS encrypts: by the rules of .sops.yaml, in SOPS's own format, without
+the sops program. A file is encrypted as its name says: .env… as an env file, .yaml, .json
+and .ini value by value, any other as one piece. Keys are looked for in --age-key,
 and where SOPS looks by itself (SOPS_AGE_KEY_FILE, ~/.config/sops/age/keys.txt, …).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

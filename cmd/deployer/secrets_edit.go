@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ import (
 
 func newSecretsEdit() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "edit [FILE]", Short: "Change an encrypted env file in $EDITOR", Args: cobra.MaximumNArgs(1),
+		Use: "edit [FILE]", Short: "Change an encrypted file in $EDITOR", Args: cobra.MaximumNArgs(1),
 		Long: `Opens the file in plain in $VISUAL or $EDITOR, and encrypts it again. The plain text
 lies in memory (tmpfs), readable by you alone, and is wiped afterwards. Values that
 you leave alone keep their ciphertext.`,
@@ -30,7 +31,7 @@ you leave alone keep their ciphertext.`,
 			return err
 		}
 		changed, err := editFile(cmd.Context(), keys(), file, func(plain secrets.Value) (secrets.Value, error) {
-			return editInMemory(cmd, argv, plain)
+			return editInMemory(cmd, argv, file, plain)
 		})
 		if err != nil {
 			return fmt.Errorf("%w; %s is as it was", err, file)
@@ -60,14 +61,17 @@ func editor() ([]string, error) {
 	return nil, usageError("no editor: set EDITOR, or use `deployer secrets set KEY`")
 }
 
-// editInMemory has a person edit a text. While it does not read as an env
-// file, a person at a terminal is asked to correct it.
-func editInMemory(cmd *cobra.Command, argv []string, plain secrets.Value) (secrets.Value, error) {
+// editInMemory has a person edit a text. While it does not read as what the
+// file's name says, a person at a terminal is asked to correct it.
+func editInMemory(cmd *cobra.Command, argv []string, name string, plain secrets.Value) (secrets.Value, error) {
+	if text := plain.Reveal(); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		return plain, usageError("%s holds no text: put the new file in its place and run `deployer secrets encrypt %s`", name, name)
+	}
 	dir, err := privateMemory()
 	if err != nil {
 		return plain, err
 	}
-	file := filepath.Join(dir, "plain.env")
+	file := filepath.Join(dir, "plain"+endingOf(name))
 	defer wipe(dir)
 	if err := os.WriteFile(file, []byte(plain.Reveal()), 0o600); err != nil {
 		return plain, err
@@ -89,6 +93,14 @@ func editInMemory(cmd *cobra.Command, argv []string, plain secrets.Value) (secre
 			return plain, err
 		}
 	}
+}
+
+// endingOf is what tells an editor, and the rules of a format, what the file is.
+func endingOf(name string) string {
+	if strings.Contains(filepath.Base(name), ".env") {
+		return ".env"
+	}
+	return filepath.Ext(name)
 }
 
 // privateMemory makes a folder on tmpfs that only this user can read.

@@ -12,7 +12,8 @@ import (
 
 func newSecretsEncrypt() *cobra.Command {
 	return &cobra.Command{
-		Use: "encrypt [FILE]", Short: "Encrypt a plain env file in place, by the rules of .sops.yaml", Args: cobra.MaximumNArgs(1),
+		Use: "encrypt [FILE]", Example: "  deployer secrets encrypt\n  deployer secrets encrypt apps/web/tls.key",
+		Short: "Encrypt a plain file in place, by the rules of .sops.yaml", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := fileArgument(args)
 			plain, err := os.ReadFile(file)
@@ -30,7 +31,7 @@ func newSecretsEncrypt() *cobra.Command {
 			if err := replaceFile(file, out); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is encrypted for %s\n", file, strings.Join(rules.Recipients(), ", "))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is encrypted for %s, as %s\n", file, strings.Join(rules.Recipients(), ", "), rules.Format())
 			return err
 		},
 	}
@@ -38,7 +39,7 @@ func newSecretsEncrypt() *cobra.Command {
 
 func newSecretsDecrypt() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "decrypt [FILE]", Short: "Print an env file in plain; nothing is written to the disk", Args: cobra.MaximumNArgs(1),
+		Use: "decrypt [FILE]", Short: "Print a file in plain; nothing is written to the disk", Args: cobra.MaximumNArgs(1),
 	}
 	keys := keyFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -155,6 +155,48 @@ func TestSecretsEncryptAndDecrypt(t *testing.T) {
 	}
 }
 
+func TestSecretsOfFilesOfOtherFormats(t *testing.T) {
+	dir, key := newRepository(t)
+	rules := filepath.Join(dir, ".sops.yaml")
+	recipients, err := secrets.RecipientsOf(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, rules, "creation_rules:\n  - {path_regex: '[.]key$|[.]p12$|[.]yaml$', age: "+recipients[0]+", encrypted_regex: '^password$'}\n")
+	for name, c := range map[string]struct{ plain, format, replace, edited string }{
+		"app.yaml": {"host: shop.test\npassword: canary\n", "as yaml", "s/shop/work/", "host: work.test\npassword: canary\n"},
+		"tls.key":  {"-----BEGIN KEY-----\ncanary\n", "as binary", "s/canary/tweety/", "-----BEGIN KEY-----\ntweety\n"},
+	} {
+		file := filepath.Join(dir, name)
+		put(t, file, c.plain)
+		deployer(t, "", "secrets", "encrypt", file).want(t, 0, "encrypted for age1", c.format)
+		if strings.Contains(read(t, file), "canary") {
+			t.Errorf("%s reads\n%s", name, read(t, file))
+		}
+		decrypted := func() string {
+			o := deployer(t, "", "secrets", "decrypt", file, "--age-key", key)
+			o.want(t, 0)
+			return o.out
+		}
+		if got := decrypted(); got != c.plain {
+			t.Errorf("%s came back as %q", name, got)
+		}
+		t.Setenv("EDITOR", "sed -i "+c.replace)
+		deployer(t, "", "secrets", "edit", file, "--age-key", key).want(t, 0, "changed and encrypted")
+		deployer(t, "", "secrets", "rotate-keys", file, "--age-key", key).want(t, 0, "encrypted anew")
+		if got := decrypted(); got != c.edited {
+			t.Errorf("%s was edited to %q", name, got)
+		}
+		deployer(t, "", "secrets", "encrypt", file).want(t, 1, "encrypted already")
+	}
+	file := filepath.Join(dir, "store.p12")
+	put(t, file, "\x00\xffcanary")
+	deployer(t, "", "secrets", "encrypt", file).want(t, 0, "as binary")
+	deployer(t, "", "secrets", "edit", file, "--age-key", key).want(t, 2, "holds no text")
+	put(t, filepath.Join(dir, "list.yaml"), "- canary\n")
+	deployer(t, "", "secrets", "encrypt", filepath.Join(dir, "list.yaml")).want(t, 1, "cannot be read as yaml")
+}
+
 func TestSecretsRotateKeysForThoseWhoAreNamed(t *testing.T) {
 	dir, old := newRepository(t)
 	file := filepath.Join(dir, envName)

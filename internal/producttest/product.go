@@ -128,6 +128,17 @@ func (p *Product) Sealed(text string) gittest.File {
 	return gittest.Text(string(raw))
 }
 
+// SealedFile is a file of any format as it is committed: encrypted as its name
+// says, wholly or what the regular expression matches.
+func (p *Product) SealedFile(name, text, encryptedRegex string) gittest.File {
+	p.T.Helper()
+	raw, err := secrets.EncryptFile(name, []byte(text), []string{p.Age}, encryptedRegex)
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	return gittest.Text(string(raw))
+}
+
 // Eventually polls what has no event to wait for.
 func (p *Product) Eventually(limit time.Duration, what string, ok func() bool) {
 	p.T.Helper()

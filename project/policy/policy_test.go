@@ -274,6 +274,20 @@ func TestSafeguards(t *testing.T) {
 	}
 }
 
+func TestSecretsInClearAreRefused(t *testing.T) {
+	p := load(t, map[string]string{"compose.yaml": web("secrets: [key]", "configs: [conf]") + "secrets: {key: {file: ./tls.key}}\nconfigs: {conf: {file: ./a.conf}}\n",
+		"tls.key": "in clear", "a.conf": "in clear"})
+	refused := judge(t, "strict", nil, nil, p, good)
+	if !slices.Equal(rulesOf(refused), []string{"unencrypted"}) || !strings.Contains(refused[0].What, "tls.key") || !strings.Contains(refused[0].Remedy, "secrets encrypt tls.key") {
+		t.Errorf("%+v", refused)
+	}
+	for base, allow := range map[string][]string{"baseline": nil, "strict": {"unencrypted:tls.key"}} {
+		if got := judge(t, base, allow, nil, p, good); len(got) > 0 {
+			t.Errorf("%s: %+v", base, got)
+		}
+	}
+}
+
 // What reaches a service by another file, an anchor or a variable is judged
 // like what stands there.
 func TestNothingHidesFromTheResolvedProject(t *testing.T) {

@@ -47,7 +47,7 @@ var rules = []rule{
 	{"runtime", same},
 	{"security_opt", same},
 	{"sysctl", same},
-	{"unencrypted", nil},
+	{"unencrypted", below},
 	{"unverified", nil},
 	{"volume_driver", same},
 	{"volumes_from", nil},

@@ -11,7 +11,15 @@ func (j *judge) safeguards(s Safeguards) {
 			why: "a release that fails stays until a person comes", remedy: "take it out"})
 	}
 	if s.EnvFile != "" && !s.Encrypted {
-		j.find(finding{rule: "unencrypted", from: strict, what: "env file " + s.EnvFile,
-			why: "it is in the clear in Git", remedy: "encrypt it: deployer secrets encrypt " + s.EnvFile})
+		j.find(inClear("env file ", s.EnvFile))
 	}
+	for _, file := range j.project.ClearSecrets {
+		j.find(inClear("file of secrets ", file))
+	}
+}
+
+// inClear is a file of the repository that is to be encrypted.
+func inClear(what, file string) finding {
+	return finding{rule: "unencrypted", from: strict, parameter: file, what: what + file,
+		why: "it is in the clear in Git", remedy: "encrypt it: deployer secrets encrypt " + file + ", and replace what was committed"}
 }

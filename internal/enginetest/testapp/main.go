@@ -92,6 +92,9 @@ func handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
+		if info, err := os.Stat(r.FormValue("path")); err == nil {
+			w.Header().Set("X-Mode", info.Mode().String())
+		}
 		_, _ = w.Write(data)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
