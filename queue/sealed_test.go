@@ -1,4 +1,4 @@
-package pipeline
+package queue
 
 import (
 	"path/filepath"
@@ -73,16 +73,16 @@ func TestAReleaseKeepsItsEncryptedFiles(t *testing.T) {
 	first := b.stack("shop").Live
 	b.deployed("two", gittest.Files{"shop/tls.key": b.sealedFile("tls.key", "second-"+canary)})
 	b.stacks[0].Keys.AgeKeyFiles = []string{filepath.Join(b.dir, "no-such.key")}
-	kept, err := b.queue.runner.openKept(b.stacks[0], first)
+	kept, err := b.queue.runner.Open(b.stacks[0], first)
 	b.must(err)
 	found := false
-	for _, m := range kept.project.Mounts {
+	for _, m := range kept.Project.Mounts {
 		found = found || m.Path == "shop/tls.key" && m.Content.Reveal() == "first-"+canary
 	}
 	if !found {
-		t.Errorf("the kept release mounts %+v", kept.project.Mounts)
+		t.Errorf("the kept release mounts %+v", kept.Project.Mounts)
 	}
-	for _, v := range kept.project.Secrets() {
+	for _, v := range kept.Project.Secrets() {
 		if v.Reveal() == "first-"+canary {
 			return
 		}
