@@ -21,8 +21,8 @@ const maxModules = 1 << 20
 
 // A link is what modulesFile says of one submodule.
 type link struct {
-	url    string
-	twice  bool // another entry has the same path and another url
+	url   string
+	twice bool // another entry has the same path and another url
 }
 
 // readLinks reads the submodules that this snapshot's own modulesFile names,

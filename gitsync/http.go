@@ -20,7 +20,7 @@ type webClient struct {
 	mu       sync.Mutex
 	ca       string // the certificates that transport was made with
 	confined bool   // as the remote that it was made for
-	client *http.Client
+	client   *http.Client
 }
 
 // session opens a session; nothing is sent before its first use.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -62,11 +64,11 @@ func TestASubmoduleIsAFolder(t *testing.T) {
 			}
 			m, _ := open(t, remote(t, infra))
 			s := mustFetch(t, m, "main")
-			conf, err := fs.Sub(s, "conf") // vendor/big cannot be read
+			inside, err := fs.Sub(s, "conf/lib/bin") // TestFS opens links
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := fstest.TestFS(conf, "own.conf", "lib/app.conf", "lib/bin/run.sh", "lib/up"); err != nil {
+			if err := fstest.TestFS(inside, "run.sh"); err != nil {
 				t.Error(err)
 			}
 			wantFile(t, s, "conf/lib/app.conf", "one")
@@ -418,6 +420,7 @@ func TestAProposalIsLimitedToTheBranchsSubmodules(t *testing.T) {
 
 func TestDiffLooksIntoSubmodules(t *testing.T) {
 	infra, lib, _ := withLib(t)
+	lib.Config("uploadpack.allowAnySHA1InWant", "true") // so that one commit comes without the other
 	m, _ := open(t, gitsync.Remote{URL: gittest.Serve(t, infra).URL})
 	a := mustFetch(t, m, "main")
 	bump(infra, lib.Commit("main", "second", gittest.Files{"app.conf": gittest.Text("two"), "new": gittest.Text("n")}))
@@ -440,4 +443,81 @@ func TestDiffLooksIntoSubmodules(t *testing.T) {
 	})
 	a = mustFetch(t, m, "main")
 	diff("conf/lib/bin/run.sh", "conf/lib/up")
+}
+
+func TestMirrorsOfSubmodulesGoWithTheirUse(t *testing.T) {
+	ctx := context.Background()
+	infra, lib, _ := withLib(t)
+	lib.Config("uploadpack.allowAnySHA1InWant", "true")
+	other := infra.NewSibling("other")
+	inner := infra.NewSibling("inner")
+	nested := other.Commit("main", "first", gittest.Files{
+		".gitmodules": gittest.Modules(map[string]string{"in": "../inner.git"}),
+		"in":          gittest.Submodule(inner.Commit("main", "first", gittest.Files{"x": gittest.Text("x")})),
+	})
+	both := infra.Commit("main", "another", gittest.Files{
+		".gitmodules": gittest.Modules(map[string]string{"conf/lib": "../lib.git", "other": "../other.git"}), "other": gittest.Submodule(nested),
+	})
+	remote := gitsync.Remote{URL: gittest.Serve(t, infra).URL}
+	m, dir := open(t, remote)
+	wantDirs := func(when string, names ...string) {
+		t.Helper()
+		entries, err := os.ReadDir(strings.TrimSuffix(dir, ".git") + ".submodules")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range entries {
+			name, _, _ := strings.Cut(e.Name(), "-")
+			got = append(got, name)
+		}
+		if !slices.Equal(got, names) {
+			t.Errorf("%s: mirrors of %q, want %q", when, got, names)
+		}
+	}
+	keep := func(read map[string][]string) []string {
+		t.Helper()
+		runtime.GC() // snapshots that nobody uses are gone then
+		removed, err := m.KeepSubmodules(ctx, read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return removed
+	}
+	keep(map[string][]string{both: {"conf"}}) // before there is any
+	s := mustFetch(t, m, "main")
+	wantFile(t, s, "conf/lib/app.conf", "one")
+	wantFile(t, s, "other/in/x", "x")
+	wantDirs("entered", "inner", "lib", "other")
+	keep(nil)
+	wantDirs("in use", "inner", "lib", "other")
+	wantFile(t, s, "other/in/x", "x")
+
+	s = nil
+	keep(map[string][]string{both: {"conf/lib/app.conf", "other"}})
+	wantDirs("read", "inner", "lib", "other")
+	if removed := keep(map[string][]string{both: {"conf"}}); len(removed) != 2 {
+		t.Errorf("removed %q", removed)
+	}
+	wantDirs("one is read no more", "lib")
+	second := lib.Commit("main", "second", gittest.Files{"app.conf": gittest.Text("two")})
+	bumped := bump(infra, second)
+	wantFile(t, mustFetch(t, m, "main"), "conf/lib/app.conf", "two")
+	lib.Delete("main")
+	lib.Git("reflog", "expire", "--all", "--expire=now")
+	lib.Git("prune", "--expire=now")
+	keep(map[string][]string{both: {"conf"}, bumped: {"conf"}})
+	m.Close()
+
+	m = gitsync.Open(dir, remote) // another process
+	t.Cleanup(func() { m.Close() })
+	for commit, want := range map[string]string{both: "one", bumped: "two"} {
+		s, err := m.Snapshot(ctx, commit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFile(t, s, "conf/lib/app.conf", want)
+	}
+	keep(map[string][]string{both: {"compose.yaml"}})
+	wantDirs("none is read")
 }
