@@ -182,7 +182,7 @@ var kindsOfEntering = []error{
 
 // explainSubmodule adds what is peculiar to a submodule's credentials.
 func (r Remote) explainSubmodule(to address, err error) error {
-	if !errors.Is(err, ErrAuth) && !errors.Is(err, ErrNoRepository) {
+	if to.scheme == "file" || !errors.Is(err, ErrAuth) && !errors.Is(err, ErrNoRepository) {
 		return err
 	}
 	hint := "the credentials are those of another repository, which may not read it: " + lendHint(to)
@@ -191,9 +191,6 @@ func (r Remote) explainSubmodule(to address, err error) error {
 	}
 	if r.explicit {
 		hint = "check the auth of its own entry under repositories in deployer.yaml"
-	}
-	if to.scheme == "file" {
-		hint = "check its url, and that deployer may read it"
 	}
 	return &opError{text: err.Error(), hint: hint, kinds: []error{err}}
 }
