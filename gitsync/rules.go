@@ -77,7 +77,7 @@ func (r Remote) allows(own, to address) error {
 		return nil
 	}
 	what := "it is on another server than the repository"
-	if own.scheme == "file" {
+	if own.scheme == to.scheme && own.scheme == "file" {
 		what = "it is not in the folder beside the repository"
 	}
 	return &opError{text: what, kinds: []error{ErrNotAllowed},

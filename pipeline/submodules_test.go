@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"deployer/gitsync/gittest"
+	"deployer/project"
 	"deployer/state"
 )
 
@@ -148,4 +150,55 @@ func TestMirrorsOfSubmodulesThatNothingReadsAreRemoved(t *testing.T) {
 	keep(0)
 	b.deployed("again", b.mounting(lib.Tip("main")))
 	keep(1)
+}
+
+// A context has the files of submodules; those that it leaves out are not fetched.
+func TestABuildContextHasTheFilesOfSubmodules(t *testing.T) {
+	b := newBench(t)
+	lib := b.repo.NewSibling("lib")
+	commit := lib.Commit("main", "one", gittest.Files{"page": gittest.Text("one")})
+	b.commit("one", gittest.Files{
+		"compose.yaml":      gittest.Text("services:\n  web: {build: ./src}\n  lib: {build: {context: ./src/lib, dockerfile_inline: FROM scratch}}\n"),
+		"src/Dockerfile":    gittest.Text("FROM scratch\n"),
+		"src/.dockerignore": gittest.Text("big\n"),
+		"src/lib":           gittest.Submodule(commit),
+		"src/big":           gittest.Submodule(strings.Repeat("1", 40)),
+		".gitmodules":       gittest.Modules(map[string]string{"src/lib": "../lib.git", "src/big": "https://127.0.0.1:1/big.git"}),
+	})
+	build := func(service string) (*project.Project, *project.Build, error) {
+		t.Helper()
+		tree, err := b.stacks[0].Mirror.Fetch(t.Context(), "main")
+		b.must(err)
+		p, err := project.Load(t.Context(), project.Source{Tree: tree, Dir: ".", Name: "shop"})
+		b.must(err)
+		built, err := p.Build(tree, service)
+		return p, built, err
+	}
+	p, built, err := build("web")
+	b.must(err)
+	if want := []string{"src/.dockerignore", "src/Dockerfile", "src/lib/page"}; !slices.Equal(built.Files, want) {
+		t.Errorf("the context has %q", built.Files)
+	}
+	p.Built(built, "image")
+	if !slices.Contains(p.Reads, "src") || !slices.Contains(p.Reads, "src/lib/page") {
+		t.Errorf("it reads %q", p.Reads)
+	}
+	_, built, err = build("lib")
+	b.must(err)
+	if want := []string{"src/lib/page"}; !slices.Equal(built.Files, want) {
+		t.Errorf("the submodule as a context has %q", built.Files)
+	}
+	b.commit("with all", gittest.Files{"src/.dockerignore": gittest.Removed()})
+	if _, _, err := build("web"); err == nil || !strings.Contains(err.Error(), "src/big is a submodule (https://127.0.0.1:1/big.git at 1111111): it is on another server") {
+		t.Errorf("a submodule that is in the context: %v", err)
+	}
+}
+
+// Files that are not the files themselves are refused in a submodule too.
+func TestAPointerOfLFSInASubmoduleIsRefused(t *testing.T) {
+	b := newBench(t).serve()
+	lib := b.repo.NewSibling("lib")
+	pointer := gittest.Text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+	run := b.ends(b.push("one", b.mounting(lib.Commit("main", "one", gittest.Files{"app.conf": pointer}))), state.RunFailed)
+	b.says(b.story(run), "lib/app.conf is a pointer of Git LFS", "git lfs migrate export")
 }

@@ -191,6 +191,7 @@ func (p *Project) Built(b *Build, image string) {
 	s.Image, s.Build, s.PullPolicy = image, nil, types.PullPolicyNever
 	p.Compose.Services[b.Service] = s
 	p.Reads = append(p.Reads, b.Files...)
+	p.Reads = append(p.Reads, path.Clean(b.Config.Context)) // a file that is added to it counts too
 	slices.Sort(p.Reads)
 	p.Reads = slices.Compact(p.Reads)
 }
