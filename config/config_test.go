@@ -185,6 +185,10 @@ func TestEveryValueArrives(t *testing.T) {
 		[]any{"https://git.example.com/ops/infra.git", in("cert.pem"), "deployer", "from-file", time.Duration(0)})
 	check(t, "keyed", []any{keyed.URL, string(keyed.Auth.SSHKeyFile), string(keyed.Auth.KnownHostsFile), keyed.Poll},
 		[]any{"git@git.example.com:ops/keyed.git", in("secret"), in("cert.pem"), 24 * time.Hour})
+	if aliased := c.Repositories["aliased"]; !infra.Submodules.Off || aliased.Submodules.Off || len(infra.Submodules.From)+len(aliased.Submodules.From) > 0 ||
+		!slices.Equal(keyed.Submodules.From, []string{"git@git.example.com:ops/", "https://github.com/acme/"}) {
+		t.Errorf("submodules: %+v, %+v, %+v", infra.Submodules, keyed.Submodules, aliased.Submodules)
+	}
 	check(t, "aliased", []any{c.Repositories["aliased"].Auth.Password.Reveal()}, []any{"from-file"})
 
 	shop, merged := c.Stacks["shop"], c.Stacks["merged"]

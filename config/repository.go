@@ -12,6 +12,8 @@ type Repository struct {
 	Webhook *Webhook      `yaml:"webhook"` // nil: none is taken
 	Forge   *Forge        `yaml:"forge"`
 	Poll    time.Duration `yaml:"poll"` // 0: off
+
+	Submodules Submodules `yaml:"submodules"`
 }
 
 // An Auth is how deployer signs in to fetch: with a password or a token over
@@ -45,6 +47,7 @@ func (r *Repository) validate(doc *document, path string) {
 	if r.Poll != 0 && r.Poll < minPoll {
 		doc.fail(join(path, "poll"), "write 5m, or 0 to turn it off", "%v is too often", r.Poll)
 	}
+	r.Submodules.validate(doc, join(path, "submodules"), kind)
 	r.Auth.validate(doc, join(path, "auth"), kind)
 	r.Webhook.validate(doc, join(path, "webhook"))
 	r.Forge.validate(doc, join(path, "forge"), r.Webhook)

@@ -28,7 +28,7 @@ func (m *Mirror) FetchCommit(ctx context.Context, branch, commit string) (*Snaps
 	}
 	defer leave()
 	if m.knows(branch, h) {
-		return m.hand(h)
+		return m.hand(ctx, h)
 	}
 	r, err := m.connect(ctx, branch)
 	if err != nil {
@@ -41,7 +41,7 @@ func (m *Mirror) FetchCommit(ctx context.Context, branch, commit string) (*Snaps
 	if err := r.fetchCommit(h); err != nil {
 		return nil, r.explain(err)
 	}
-	return m.hand(h)
+	return m.hand(ctx, h)
 }
 
 // knows reports whether the mirror holds all of a commit and the history that

@@ -31,8 +31,12 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrSymlink: a path leads through a symlink, which is never followed.
 	ErrSymlink = errors.New("is a symlink, which is not followed")
-	// ErrSubmodule: a path leads into a submodule, whose content the repository does not hold.
-	ErrSubmodule = errors.New("is a submodule, whose content is not fetched")
+	// ErrSubmodule: a path leads into a submodule that cannot be entered.
+	ErrSubmodule = errors.New("is a submodule that cannot be entered")
+	// ErrNotAllowed: deployer.yaml does not allow the submodule to be fetched.
+	ErrNotAllowed = errors.New("not allowed")
+	// ErrNotAtRemote: no branch of the submodule's repository has the commit.
+	ErrNotAtRemote = errors.New("the commit is not at the remote")
 )
 
 // Retryable reports whether the same call can succeed later without anything

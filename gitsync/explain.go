@@ -60,6 +60,8 @@ func (r Remote) diagnose(l login, err error) (hint string, kind error) {
 		return "", ErrUntrusted
 	case isCertificate(err):
 		return r.caHint(), ErrUntrusted
+	case errors.Is(err, errRedirected):
+		return "write the url where it is now", ErrNotAllowed
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return "check its url, and that the credentials may read it: " + r.credentialHint(l), ErrNoRepository
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):

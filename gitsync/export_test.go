@@ -20,3 +20,16 @@ func ReceivePack(dir string, r io.Reader) error {
 	}
 	return in.install()
 }
+
+// SubmoduleRemote is how a submodule with this url would be fetched.
+func SubmoduleRemote(r Remote, url string) (Remote, error) {
+	own, err := parseAddress(r.URL)
+	if err != nil {
+		return Remote{}, err
+	}
+	to, err := own.resolve(url)
+	if err != nil {
+		return Remote{}, err
+	}
+	return r.submodule(to)
+}

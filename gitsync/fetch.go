@@ -141,10 +141,17 @@ func (r *round) build() error {
 	if !ok {
 		return fmt.Errorf("the remote did not send all of commit %s", r.tip)
 	}
-	if err := s.setBranch(r.branch, r.tip, r.refs.References); err != nil {
-		return err
+	if r.branch != "" {
+		if err := s.setBranch(r.branch, r.tip, r.refs.References); err != nil {
+			return err
+		}
 	}
+	return m.putInPlace(s)
+}
 
+// putInPlace takes over what must stay and can still be read into a new
+// store, and puts it in the mirror's place.
+func (m *Mirror) putInPlace(s *store) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.opened()
@@ -161,23 +168,32 @@ func (r *round) build() error {
 	return m.replace(s)
 }
 
-// record notes where the branch is, and tidies up where many packs have come together.
+// record notes where the branch is, or keeps the commit, and tidies up where many packs have come together.
 func (m *Mirror) record(r *round) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.opened() == nil {
 		return m.note(ErrDamaged)
 	}
-	if err := m.store.setBranch(r.branch, r.tip, r.refs.References); err != nil {
+	if r.branch == "" {
+		if err := m.store.setRef(keepName(r.tip), r.tip); err != nil {
+			return err
+		}
+	} else if err := m.store.setBranch(r.branch, r.tip, r.refs.References); err != nil {
 		return err
 	}
 	if !m.crowded() {
 		return nil
 	}
+	m.tidy()
+	return nil
+}
+
+// tidy brings the mirror back to what must stay. The caller holds mu.
+func (m *Mirror) tidy() {
 	// The commit is there. What a full disk prevents is tried again next time;
 	// damage is for the next fetch.
 	if err := m.compact(); errors.Is(err, ErrDamaged) {
 		m.damaged = true
 	}
-	return nil
 }

@@ -25,18 +25,18 @@ func (s *Snapshot) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	if e.Mode == filemode.Dir {
-		list, err := s.list(e)
+	if e.Mode == filemode.Dir || e.Mode == filemode.Submodule {
+		list, err := e.list()
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
-		return &openDir{info: s.info(e), list: list}, nil
+		return &openDir{info: e.info(), list: list}, nil
 	}
-	data, err := s.content(e)
+	data, err := e.content()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	i := s.info(e)
+	i := e.info()
 	i.known, i.bytes = true, int64(len(data))
 	return &openFile{Reader: bytes.NewReader(data), info: i}, nil
 }
@@ -46,7 +46,7 @@ func (s *Snapshot) ReadFile(name string) ([]byte, error) {
 	e, err := s.find(name)
 	var data []byte
 	if err == nil {
-		data, err = s.content(e)
+		data, err = e.content()
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
@@ -59,7 +59,7 @@ func (s *Snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 	e, err := s.find(name)
 	var list []fs.DirEntry
 	if err == nil {
-		list, err = s.list(e)
+		list, err = e.list()
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
@@ -72,7 +72,7 @@ func (s *Snapshot) Stat(name string) (fs.FileInfo, error) {
 	e, err := s.find(name)
 	var i fs.FileInfo
 	if err == nil {
-		i, err = s.info(e).Info()
+		i, err = e.info().Info()
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
@@ -92,7 +92,7 @@ func (s *Snapshot) ReadLink(name string) (string, error) {
 	}
 	var target []byte
 	if err == nil {
-		target, err = s.blob(e.Hash)
+		target, err = e.in.blob(e.Hash)
 	}
 	if err != nil {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
@@ -100,37 +100,38 @@ func (s *Snapshot) ReadLink(name string) (string, error) {
 	return string(target), nil
 }
 
-// content reads an entry that is a regular file.
-func (s *Snapshot) content(e object.TreeEntry) ([]byte, error) {
-	switch e.Mode {
-	case filemode.Dir:
-		return nil, fmt.Errorf("%s is a folder: %w", e.Name, fs.ErrInvalid)
-	case filemode.Symlink, filemode.Submodule:
-		return nil, enter(e)
+// content reads what is a regular file.
+func (at spot) content() ([]byte, error) {
+	switch at.Mode {
+	case filemode.Dir, filemode.Submodule:
+		return nil, fmt.Errorf("%s is a folder: %w", at.Name, fs.ErrInvalid)
+	case filemode.Symlink:
+		return nil, enter(at.TreeEntry)
 	}
-	return s.blob(e.Hash)
+	return at.in.blob(at.Hash)
 }
 
-// list reads an entry that is a folder.
-func (s *Snapshot) list(e object.TreeEntry) ([]fs.DirEntry, error) {
-	if e.Mode != filemode.Dir {
-		if err := enter(e); !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%s is not a folder: %w", e.Name, fs.ErrInvalid)
+// list reads what is a folder.
+func (at spot) list() ([]fs.DirEntry, error) {
+	folder, err := at.inside()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not a folder: %w", at.Name, fs.ErrInvalid)
 	}
-	entries, err := s.entries(e.Hash)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := folder.in.entries(folder.Hash)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]fs.DirEntry, len(entries))
 	for i, e := range entries {
-		list[i] = s.info(e)
+		list[i] = folder.below(e).info()
 	}
 	return list, nil
 }
 
-func (s *Snapshot) info(e object.TreeEntry) *info { return &info{snapshot: s, entry: e} }
+func (at spot) info() *info { return &info{snapshot: at.in, entry: at.TreeEntry} }
 
 // info is an entry of a folder, and what Stat returns once the size is known.
 type info struct {
@@ -143,7 +144,7 @@ type info struct {
 // Info implements fs.DirEntry; the size is looked up here, since most who list
 // a folder do not ask for it.
 func (i *info) Info() (fs.FileInfo, error) {
-	if i.known || i.IsDir() || i.entry.Mode == filemode.Submodule {
+	if i.known || i.IsDir() {
 		return i, nil
 	}
 	size, err := i.snapshot.size(i.entry.Hash)
@@ -154,7 +155,7 @@ func (i *info) Info() (fs.FileInfo, error) {
 }
 
 func (i *info) Name() string       { return i.entry.Name }
-func (i *info) IsDir() bool        { return i.entry.Mode == filemode.Dir }
+func (i *info) IsDir() bool        { return i.Mode().IsDir() }
 func (i *info) Type() fs.FileMode  { return i.Mode().Type() }
 func (i *info) Size() int64        { return i.bytes }
 func (i *info) ModTime() time.Time { return i.snapshot.Time }
@@ -170,7 +171,7 @@ func (i *info) Mode() fs.FileMode {
 	case filemode.Symlink:
 		return fs.ModeSymlink | 0o777
 	case filemode.Submodule:
-		return fs.ModeIrregular
+		return fs.ModeDir | fs.ModeIrregular | 0o755
 	default:
 		return 0o644
 	}

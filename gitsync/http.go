@@ -3,6 +3,7 @@ package gitsync
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,14 +17,15 @@ import (
 // A webClient keeps the connections to an HTTP remote between fetches. It is
 // safe for concurrent use.
 type webClient struct {
-	mu     sync.Mutex
-	ca     string // the certificates that transport was made with
-	client *http.Client
+	mu       sync.Mutex
+	ca       string // the certificates that transport was made with
+	confined bool   // as the remote that it was made for
+	client   *http.Client
 }
 
 // session opens a session; nothing is sent before its first use.
 func (c *webClient) session(r Remote, l login) (transport.UploadPackSession, error) {
-	client, err := c.trusting(r.CAFile)
+	client, err := c.trusting(r.CAFile, r.confined)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +38,7 @@ func (c *webClient) session(r Remote, l login) (transport.UploadPackSession, err
 
 // trusting returns a client that trusts the certificates of the file, which
 // is read at each use so that a renewed one works.
-func (c *webClient) trusting(caFile string) (*http.Client, error) {
+func (c *webClient) trusting(caFile string, confined bool) (*http.Client, error) {
 	var ca []byte
 	if caFile != "" {
 		var err error
@@ -46,7 +48,7 @@ func (c *webClient) trusting(caFile string) (*http.Client, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.client != nil && c.ca == string(ca) {
+	if c.client != nil && c.ca == string(ca) && c.confined == confined {
 		return c.client, nil
 	}
 
@@ -66,8 +68,21 @@ func (c *webClient) trusting(caFile string) (*http.Client, error) {
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	c.close()
-	c.ca, c.client = string(ca), &http.Client{Transport: bounded{t}}
+	c.ca, c.confined, c.client = string(ca), confined, &http.Client{Transport: bounded{t}}
+	if confined {
+		c.client.CheckRedirect = stayAtServer
+	}
 	return c.client, nil
+}
+
+var errRedirected = errors.New("the server redirects to another one, which is not followed")
+
+// stayAtServer keeps a server from sending what asks it to another one.
+func stayAtServer(req *http.Request, via []*http.Request) error {
+	if first := via[0].URL; req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
+		return errRedirected
+	}
+	return nil
 }
 
 func (c *webClient) close() {

@@ -23,6 +23,8 @@ type Mirror struct {
 	limits limits
 	web    webClient
 
+	modules modules
+
 	network chan struct{} // holds one token: the right to talk to the remote
 	clean   bool          // nothing is left of an earlier process; for who has the token
 
@@ -79,7 +81,7 @@ func (m *Mirror) Close() error {
 	m.web.mu.Lock()
 	defer m.web.mu.Unlock()
 	m.web.close()
-	return nil
+	return m.modules.close()
 }
 
 // Tip asks the remote which commit a branch is at, and changes nothing.
@@ -110,7 +112,7 @@ func (m *Mirror) Fetch(ctx context.Context, branch string) (*Snapshot, error) {
 	if err := r.fetchTip(); err != nil {
 		return nil, r.explain(err)
 	}
-	return m.hand(r.tip)
+	return m.hand(ctx, r.tip)
 }
 
 // Snapshot returns a commit that the mirror holds completely, or ErrNotFound.
@@ -132,7 +134,7 @@ func (m *Mirror) Snapshot(ctx context.Context, commit string) (*Snapshot, error)
 	if !held {
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, commit)
 	}
-	return m.hand(h)
+	return m.hand(ctx, h)
 }
 
 // enter takes the right to talk to the remote and change the mirror.

@@ -36,7 +36,7 @@ func (m *Mirror) FetchProposal(ctx context.Context, branch, head string, refs ..
 		return nil, r.explain(err)
 	}
 	p := &Proposal{}
-	if p.Base, err = m.hand(r.tip); err != nil {
+	if p.Base, err = m.hand(ctx, r.tip); err != nil {
 		return nil, err
 	}
 	wanted, err := r.fetchProposed(head, refs, &p.Ref)
@@ -52,7 +52,7 @@ func (m *Mirror) FetchProposal(ctx context.Context, branch, head string, refs ..
 		return nil, r.explain(err)
 	}
 	p.Behind = !contained
-	p.Snapshot, err = m.hand(wanted)
+	p.Snapshot, err = m.hand(ctx, wanted)
 	return p, err
 }
 

@@ -21,6 +21,11 @@ type Remote struct {
 
 	SSHKeyFile     string // private key for SSH
 	KnownHostsFile string // the host keys to accept; others are an error
+
+	Submodules Submodules
+
+	confined bool // a redirect to another server is an error
+	explicit bool // a submodule's: its credentials are lent by an entry of its own
 }
 
 // A Credential is read at each use, so that one that is rotated works without

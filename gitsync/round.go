@@ -23,7 +23,7 @@ type round struct {
 	ctx     context.Context
 	dog     *watchdog
 	login   login
-	branch  string
+	branch  string // empty: the round is about a commit
 	session transport.UploadPackSession
 	refs    *packp.AdvRefs
 	used    bool // the session has sent its pack
@@ -35,6 +35,10 @@ func (m *Mirror) connect(ctx context.Context, branch string) (*round, error) {
 	if err := validBranch(branch); err != nil {
 		return nil, err
 	}
+	return m.talk(ctx, branch)
+}
+
+func (m *Mirror) talk(ctx context.Context, branch string) (*round, error) {
 	r := &round{m: m, remote: *m.remote.Load(), branch: branch}
 	r.ctx, r.dog = watch(ctx, m.limits.stall)
 	if err := r.open(); err != nil {
@@ -68,6 +72,9 @@ func (r *round) open() (err error) {
 		return err
 	}
 	r.used = false
+	if r.branch == "" {
+		return nil
+	}
 	var ok bool
 	if r.tip, ok = r.refs.References[refHeads+r.branch]; !ok {
 		text := fmt.Sprintf("%s has no branch %q", r.remote.Address(), r.branch)
@@ -89,6 +96,7 @@ func (r *round) explain(err error) error { return r.remote.explain(r.ctx, r.logi
 // A demand is what a pack is asked for.
 type demand struct {
 	want   plumbing.Hash
+	also   []plumbing.Hash // wanted as well
 	haves  []plumbing.Hash
 	depth  int // 0: all history that the haves do not end
 	filter packp.Filter
@@ -138,7 +146,7 @@ func (r *round) abandon(res io.Reader) {
 func (r *round) request(d demand) *packp.UploadPackRequest {
 	caps := r.refs.Capabilities
 	req := packp.NewUploadPackRequestFromCapabilities(caps)
-	req.Wants, req.Haves = []plumbing.Hash{d.want}, d.haves
+	req.Wants, req.Haves = append([]plumbing.Hash{d.want}, d.also...), d.haves
 	if caps.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
 	}

@@ -1,10 +1,12 @@
 package gitsync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -25,8 +27,10 @@ const MaxFile = 64 << 20
 // safe for concurrent use.
 //
 // Nothing leads out of it: a symlink is an entry with fs.ModeSymlink that Stat
-// describes, ReadLink reads and Open refuses; a submodule is one with
-// fs.ModeIrregular. Permissions are 0o755 for executable files, else 0o644.
+// describes, ReadLink reads and Open refuses. A submodule is a folder with
+// fs.ModeIrregular besides: what enters it fetches its recorded commit, where
+// the Remote's Submodules allow that. Permissions are 0o755 for executable
+// files, else 0o644.
 type Snapshot struct {
 	Commit  string // full id
 	Tree    string // full id of the root tree
@@ -37,6 +41,15 @@ type Snapshot struct {
 	mirror       *Mirror
 	commit, root plumbing.Hash
 
+	reach   *reach
+	at      string   // path from the top snapshot, empty for that
+	address address  // that the urls of submodules are relative to
+	above   []string // addresses of the repositories that it is a submodule in
+	limit   *limit   // nil: the rules alone say what may be fetched
+
+	linksMu sync.Mutex
+	links   map[string]link // nil until they are needed
+
 	mu    sync.Mutex
 	trees map[plumbing.Hash][]object.TreeEntry // decoded, sorted by name
 	cost  int                                  // entries in trees
@@ -46,7 +59,7 @@ type Snapshot struct {
 const maxCached = 1 << 17
 
 // hand makes a snapshot of a commit that is complete in the mirror.
-func (m *Mirror) hand(h plumbing.Hash) (*Snapshot, error) {
+func (m *Mirror) hand(ctx context.Context, h plumbing.Hash) (*Snapshot, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.opened()
@@ -68,11 +81,16 @@ func (m *Mirror) hand(h plumbing.Hash) (*Snapshot, error) {
 		commit:  h,
 		root:    c.TreeHash,
 		trees:   map[plumbing.Hash][]object.TreeEntry{},
+		reach:   &reach{mirror: m, ctx: ctx, entered: map[string]entered{}},
 	}
-	m.live = slices.DeleteFunc(m.live, func(w weak.Pointer[Snapshot]) bool { return w.Value() == nil })
+	snap.address, _ = parseAddress(m.remote.Load().URL) // what is relative to an odd one is refused
+	m.live = slices.DeleteFunc(m.live, gone)
 	m.live = append(m.live, weak.Make(snap))
 	return snap, nil
 }
+
+// gone reports whether nobody uses a snapshot any more.
+func gone(w weak.Pointer[Snapshot]) bool { return w.Value() == nil }
 
 // read runs f on the store, for as long as it takes to read one object.
 func (s *Snapshot) read(f func(*packs) error) error {
@@ -115,9 +133,23 @@ func (s *Snapshot) entries(tree plumbing.Hash) ([]object.TreeEntry, error) {
 	return entries, nil
 }
 
+// A spot is an entry, and the snapshot that it is in: the top one, or that of
+// a submodule.
+type spot struct {
+	object.TreeEntry
+	in *Snapshot
+	at string // path in that snapshot
+}
+
+// top is the root folder.
+func (s *Snapshot) top() spot {
+	return spot{object.TreeEntry{Name: ".", Mode: filemode.Dir, Hash: s.root}, s, "."}
+}
+
 // find walks down to a path. The error is bare; callers wrap it in a PathError.
-func (s *Snapshot) find(name string) (object.TreeEntry, error) {
-	at := object.TreeEntry{Name: ".", Mode: filemode.Dir, Hash: s.root}
+// A submodule at its end is not entered.
+func (s *Snapshot) find(name string) (spot, error) {
+	at := s.top()
 	if !fs.ValidPath(name) {
 		return at, fs.ErrInvalid
 	}
@@ -125,10 +157,11 @@ func (s *Snapshot) find(name string) (object.TreeEntry, error) {
 		return at, nil
 	}
 	for part := range strings.SplitSeq(name, "/") {
-		if err := enter(at); err != nil {
+		var err error
+		if at, err = at.inside(); err != nil {
 			return at, err
 		}
-		entries, err := s.entries(at.Hash)
+		entries, err := at.in.entries(at.Hash)
 		if err != nil {
 			return at, err
 		}
@@ -138,9 +171,29 @@ func (s *Snapshot) find(name string) (object.TreeEntry, error) {
 		if !ok {
 			return at, fs.ErrNotExist
 		}
-		at = entries[i]
+		at = at.below(entries[i])
 	}
 	return at, nil
+}
+
+// below is an entry of the folder at a spot.
+func (at spot) below(e object.TreeEntry) spot {
+	return spot{e, at.in, path.Join(at.at, e.Name)}
+}
+
+// inside is the folder that a path goes on in: a submodule's is the root of
+// its commit. The error says why there is none.
+func (at spot) inside() (spot, error) {
+	if at.Mode != filemode.Submodule {
+		return at, enter(at.TreeEntry)
+	}
+	sub, err := at.in.submodule(at.at, at.Hash)
+	if err != nil {
+		return at, err
+	}
+	root := sub.top()
+	root.Name = at.Name
+	return root, nil
 }
 
 // enter says why a path cannot go on below an entry.
@@ -150,8 +203,6 @@ func enter(e object.TreeEntry) error {
 		return nil
 	case filemode.Symlink:
 		return fmt.Errorf("%s %w", e.Name, ErrSymlink)
-	case filemode.Submodule:
-		return fmt.Errorf("%s %w", e.Name, ErrSubmodule)
 	default:
 		return fs.ErrNotExist
 	}
@@ -190,14 +241,4 @@ func (s *Snapshot) size(h plumbing.Hash) (size int64, err error) {
 		return err
 	})
 	return size, err
-}
-
-// Hash returns the Git hash of the file or folder at path; "." is the root.
-// For a symlink it is that of its target's text, for a submodule its commit.
-func (s *Snapshot) Hash(path string) (string, error) {
-	e, err := s.find(path)
-	if err != nil {
-		return "", &fs.PathError{Op: "hash", Path: path, Err: err}
-	}
-	return e.Hash.String(), nil
 }

@@ -53,7 +53,7 @@ func TestPathsStayInTheSnapshot(t *testing.T) {
 		"gone": fs.ErrNotExist, "conf/gone": fs.ErrNotExist, "conf/app/below": fs.ErrNotExist,
 		"in": gitsync.ErrSymlink, "out": gitsync.ErrSymlink, "dir": gitsync.ErrSymlink,
 		"dir/app": gitsync.ErrSymlink, "abs/passwd": gitsync.ErrSymlink,
-		"sub": gitsync.ErrSubmodule, "sub/x": gitsync.ErrSubmodule,
+		"sub/x": gitsync.ErrSubmodule,
 	} {
 		_, err := s.Open(path)
 		_, readErr := s.ReadFile(path)
@@ -65,8 +65,16 @@ func TestPathsStayInTheSnapshot(t *testing.T) {
 			}
 		}
 	}
+	_, err := s.Open("sub")
+	_, dirErr := s.ReadDir("sub")
+	_, hashErr := s.Hash("sub")
+	for _, err := range []error{err, dirErr, hashErr} {
+		if !errors.Is(err, gitsync.ErrSubmodule) || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("sub: %v, want ErrSubmodule", err)
+		}
+	}
 	for path, want := range map[string]fs.FileMode{
-		"in": fs.ModeSymlink, "out": fs.ModeSymlink, "dir": fs.ModeSymlink, "sub": fs.ModeIrregular, "conf": fs.ModeDir, "conf/app": 0,
+		"in": fs.ModeSymlink, "out": fs.ModeSymlink, "dir": fs.ModeSymlink, "sub": fs.ModeDir | fs.ModeIrregular, "conf": fs.ModeDir, "conf/app": 0,
 	} {
 		if info, err := s.Stat(path); err != nil || info.Mode().Type() != want {
 			t.Errorf("Stat(%s): %v, %v, want %v", path, info, err, want)
@@ -176,7 +184,7 @@ func TestDiff(t *testing.T) {
 	})
 	b := mustFetch(t, m, "main")
 	want := []string{"a-b", "a/c", "added/n", "changed", "deep/er/a", "file", "file/in", "folder", "folder/x", "folder/y/z",
-		"kind", "mode", "new-name", "old-name", "removed", "sub"}
+		"kind", "mode", "new-name", "old-name", "removed", "sub/"}
 	for name, pair := range map[string][2]*gitsync.Snapshot{"forward": {a, b}, "backward": {b, a}} {
 		if got, err := gitsync.Diff(ctx, pair[0], pair[1]); !slices.Equal(got, want) || err != nil {
 			t.Errorf("%s: %q, %v\nwant %q", name, got, err, want)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"deployer/gitsync"
 	"deployer/state"
 )
 
@@ -104,6 +105,11 @@ func (r *Runner) attempt(ctx context.Context, x *Execution, st stage) (err error
 			err = WithHint(fmt.Errorf("a fault of deployer itself: %v", p), "see the server's log, and report it")
 		}
 	}()
+	for _, s := range []*gitsync.Snapshot{x.Snapshot, x.base} {
+		if s != nil {
+			s.During(ctx)
+		}
+	}
 	return st.work(ctx, x)
 }
 

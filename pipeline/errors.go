@@ -19,6 +19,14 @@ func (h hinted) Unwrap() error { return h.error }
 // WithHint adds to err what to do next.
 func WithHint(err error, hint string) error { return hinted{err, hint} }
 
+// hintElse adds what to do to an error that does not say it.
+func hintElse(err error, hint string) error {
+	if Hint(err) != "" {
+		return err
+	}
+	return WithHint(err, hint)
+}
+
 // Hint returns what to do about err, empty where nobody said.
 func Hint(err error) string {
 	var h hinted
@@ -57,9 +65,11 @@ func isOutage(err error) bool {
 }
 
 // mayPass reports whether poll may try again what failed with err: after an
-// outage, and once the credentials of a repository that were being replaced
-// let poll in again.
-func mayPass(err error) bool { return isOutage(err) || errors.Is(err, gitsync.ErrAuth) }
+// outage, once the credentials of a repository that were being replaced let
+// poll in again, and once the commit of a submodule was pushed too.
+func mayPass(err error) bool {
+	return isOutage(err) || errors.Is(err, gitsync.ErrAuth) || errors.Is(err, gitsync.ErrNotAtRemote)
+}
 
 // Why a run's context ended.
 var (

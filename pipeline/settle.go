@@ -181,7 +181,7 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 		return x.settleKeeper(tx, s, end, at)
 	}
 	if x.Project != nil {
-		s.Reads = slices.Concat(x.Project.Reads, slices.Sorted(maps.Keys(x.checkFiles())))
+		s.Reads = slices.Concat(x.Project.Reads, slices.Sorted(maps.Keys(x.checkFiles())), x.submodulesOfPaths())
 		s.Paths = x.File.Paths
 	}
 	x.judgeHead(s, end)

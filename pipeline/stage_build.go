@@ -37,7 +37,7 @@ func (x *Execution) buildImages(ctx context.Context) error {
 		for _, service := range services {
 			b, err := x.Project.Build(x.Tree, service)
 			if err != nil {
-				return "", WithHint(err, "correct it and push again")
+				return "", hintElse(err, "correct it and push again")
 			}
 			tag, reused, err := builder.Build(ctx, x.Stack.Name, b, x.Log)
 			if err != nil {

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 
 	"deployer/gitsync"
 	"deployer/project"
@@ -113,31 +110,6 @@ func (x *Execution) unconcerned(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("no file of this stack changed between %s and %s", short(last.Commit), short(x.Snapshot.Commit)), nil
-}
-
-// Concerns returns the first of the changed paths that concerns a stack: one
-// in its folder, one that its last resolve read, or one that its patterns
-// name. Patterns are relative to the repository's root.
-func Concerns(changed []string, dir string, patterns, reads []string) (string, error) {
-	read := make(map[string]bool, len(reads))
-	for _, name := range reads {
-		read[name] = true
-	}
-	for _, name := range changed {
-		if dir == "." || strings.HasPrefix(name, dir+"/") || read[name] {
-			return name, nil
-		}
-		for _, pattern := range patterns {
-			ok, err := doublestar.Match(pattern, name)
-			if err != nil {
-				return "", fmt.Errorf("paths: %q is no pattern: %w", pattern, err)
-			}
-			if ok {
-				return name, nil
-			}
-		}
-	}
-	return "", nil
 }
 
 // readFile reads a file of the stack's folder for a check.

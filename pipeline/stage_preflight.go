@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,18 +111,19 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		p, err := project.Load(ctx, x.source())
 		if err != nil {
-			return "", WithHint(err, cmp.Or(Hint(err), "correct the file and push again"))
+			return "", hintElse(err, "correct the file and push again")
 		}
 		x.Project = p
 		x.Mask.Add(p.Secrets()...)
 		if err := p.CheckContent(x.Tree); err != nil {
-			return "", WithHint(err, "commit the files themselves: `git lfs migrate export` takes them out of LFS; a submodule's files have to be copied in")
+			return "", hintElse(err, "commit the files themselves: `git lfs migrate export` takes them out of LFS")
 		}
 		return fmt.Sprintf("%d services, %d mounts", len(p.Compose.Services), len(p.Mounts)), nil
 	})
 	if err != nil {
 		return err
 	}
+	x.showSubmodules()
 	for _, warning := range x.Project.Warnings {
 		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, 0)
 	}

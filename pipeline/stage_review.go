@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +83,9 @@ func (x *Execution) fetchProposal(ctx context.Context) (string, error) {
 	p, err := x.proposalOf(ctx, refs, &review)
 	if err != nil {
 		return "", err
+	}
+	if review.Fork { // it may not choose what else the server fetches
+		p.Snapshot.LimitTo(p.Base)
 	}
 	x.Snapshot, x.Tree, x.base = p.Snapshot, p.Snapshot, p.Base
 	review.Behind = p.Behind
@@ -186,7 +188,7 @@ func (x *Execution) planFork(ctx context.Context) error {
 	var after *project.Project
 	err = x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		if after, err = x.standIn(ctx, x.Snapshot); err != nil {
-			return "", WithHint(err, cmp.Or(Hint(err), "correct the file and push again"))
+			return "", hintElse(err, "correct the file and push again")
 		}
 		return fmt.Sprintf("%d services, resolved without the env file", len(after.Services())), nil
 	})

@@ -100,8 +100,14 @@ func (b *Build) pack(tree Tree, dir string) error {
 		if dir == "." {
 			name = p
 		}
-		if name == "" || name == "." || d.IsDir() {
+		if name == "" || name == "." || d.IsDir() && d.Type()&fs.ModeIrregular == 0 {
 			return nil
+		}
+		if d.IsDir() { // a submodule, which would be fetched
+			if skip, err := ignored.MatchesOrParentMatches(name); err != nil || !skip || ignored.Exclusions() {
+				return err
+			}
+			return fs.SkipDir
 		}
 		if skip, err := ignored.MatchesOrParentMatches(name); err != nil || skip && name != b.Dockerfile {
 			return err
@@ -139,7 +145,7 @@ func addFile(w *tar.Writer, tree Tree, p, name string, d fs.DirEntry) error {
 		}
 		return w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: target, Mode: 0o777})
 	case !d.Type().IsRegular():
-		return fmt.Errorf("%s is a submodule, whose content is not fetched; commit the files themselves, or leave it out with .dockerignore", p)
+		return fmt.Errorf("%s is neither a file nor a folder; leave it out with .dockerignore", p)
 	}
 	info, err := d.Info()
 	if err != nil {
@@ -185,6 +191,7 @@ func (p *Project) Built(b *Build, image string) {
 	s.Image, s.Build, s.PullPolicy = image, nil, types.PullPolicyNever
 	p.Compose.Services[b.Service] = s
 	p.Reads = append(p.Reads, b.Files...)
+	p.Reads = append(p.Reads, path.Clean(b.Config.Context)) // a file that is added to it counts too
 	slices.Sort(p.Reads)
 	p.Reads = slices.Compact(p.Reads)
 }

@@ -17,18 +17,23 @@ import (
 // gitHash computes the hash that Git would give to what lies at p, in the
 // hash function that a hash of the given length belongs to.
 func gitHash(p string, length int) (string, error) {
-	sum, _, err := gitEntry(p, func() hash.Hash {
-		if length == hex.EncodedLen(sha256.Size) {
-			return sha256.New()
-		}
-		return sha1.New()
-	})
+	function := sha1.New
+	if length == hex.EncodedLen(sha256.Size) {
+		function = sha256.New
+	}
+	sum, _, err := gitHasher{function: function}.entry(p)
 	return hex.EncodeToString(sum), err
 }
 
-// gitEntry returns the hash and Git's mode of a file, symlink or folder; no
+// A gitHasher computes hashes as Git does.
+type gitHasher struct {
+	function func() hash.Hash
+	worktree bool // leave out what Git keeps in a folder for itself
+}
+
+// entry returns the hash and Git's mode of a file, symlink or folder; no
 // hash for a folder without files, which Git does not know.
-func gitEntry(p string, function func() hash.Hash) (sum []byte, mode string, err error) {
+func (g gitHasher) entry(p string) (sum []byte, mode string, err error) {
 	info, err := os.Lstat(p)
 	if err != nil {
 		return nil, "", err
@@ -39,10 +44,10 @@ func gitEntry(p string, function func() hash.Hash) (sum []byte, mode string, err
 		if err != nil {
 			return nil, "", err
 		}
-		sum, err := gitBlob(strings.NewReader(target), int64(len(target)), function())
+		sum, err := gitBlob(strings.NewReader(target), int64(len(target)), g.function())
 		return sum, "120000", err
 	case info.IsDir():
-		sum, err := gitTree(p, function)
+		sum, err := g.tree(p)
 		return sum, "40000", err
 	case info.Mode().IsRegular():
 		f, err := os.Open(p)
@@ -54,11 +59,11 @@ func gitEntry(p string, function func() hash.Hash) (sum []byte, mode string, err
 		if info.Mode()&0o100 != 0 {
 			mode = "100755"
 		}
-		sum, err := gitBlob(f, info.Size(), function())
+		sum, err := gitBlob(f, info.Size(), g.function())
 		return sum, mode, err
 	}
 	// A socket or a pipe: not from Git, so the content is no longer what it was.
-	return make([]byte, function().Size()), "0", nil
+	return make([]byte, g.function().Size()), "0", nil
 }
 
 func gitBlob(r io.Reader, size int64, h hash.Hash) ([]byte, error) {
@@ -67,7 +72,7 @@ func gitBlob(r io.Reader, size int64, h hash.Hash) ([]byte, error) {
 	return h.Sum(nil), err
 }
 
-func gitTree(dir string, function func() hash.Hash) ([]byte, error) {
+func (g gitHasher) tree(dir string) ([]byte, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -82,7 +87,10 @@ func gitTree(dir string, function func() hash.Hash) ([]byte, error) {
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(key(a), key(b)) })
 	var body bytes.Buffer
 	for _, e := range entries {
-		sum, mode, err := gitEntry(filepath.Join(dir, e.Name()), function)
+		if g.worktree && e.Name() == gitFolder {
+			continue
+		}
+		sum, mode, err := g.entry(filepath.Join(dir, e.Name()))
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +101,7 @@ func gitTree(dir string, function func() hash.Hash) ([]byte, error) {
 	if body.Len() == 0 {
 		return nil, nil
 	}
-	h := function()
+	h := g.function()
 	fmt.Fprintf(h, "tree %d\x00", body.Len())
 	h.Write(body.Bytes())
 	return h.Sum(nil), nil

@@ -20,7 +20,7 @@ func IsLFSPointer(content []byte) bool {
 }
 
 // CheckContent refuses mounts of tracked content that is not the content
-// itself: pointers of Git LFS, and submodules.
+// itself: pointers of Git LFS.
 func (p *Project) CheckContent(tree Tree) error {
 	var wrong []string
 	for _, m := range p.Mounts {
@@ -33,9 +33,6 @@ func (p *Project) CheckContent(tree Tree) error {
 				return fs.SkipAll // a kept release was looked at when it was new
 			case err != nil:
 				return err
-			case d.Type()&fs.ModeIrregular != 0:
-				wrong = append(wrong, name+" is a submodule, whose content is not fetched")
-				return nil
 			case !d.Type().IsRegular():
 				return nil
 			}

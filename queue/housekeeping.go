@@ -9,7 +9,8 @@ import (
 const housekeepEvery = time.Hour
 
 // housekeep forgets what is beyond the retention, and removes the files that
-// no release and no container needs, at the start and every hour.
+// no release and no container needs, and the mirrors of submodules that no
+// stack reads, at the start and every hour.
 // The channel is closed when it has stopped.
 func (q *Queue) housekeep(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
@@ -26,6 +27,7 @@ func (q *Queue) housekeep(ctx context.Context) <-chan struct{} {
 				q.log.Info("forgot runs beyond the retention", "runs", removed)
 			}
 			q.collectFiles(ctx)
+			q.keepSubmodules(ctx)
 			select {
 			case <-ctx.Done():
 				return

@@ -23,15 +23,7 @@ func (q *Queue) keepCommits(mirror *gitsync.Mirror) error {
 			if err != nil {
 				return err
 			}
-			commits = append(commits, known.Head)
-			if known.Judged != nil {
-				commits = append(commits, known.Judged.Commit)
-			}
-			for _, release := range []*state.Release{known.Live, known.LastGood} {
-				if release != nil {
-					commits = append(commits, release.Commit)
-				}
-			}
+			commits = append(commits, commitsOf(known)...)
 		}
 		return nil
 	})
@@ -39,6 +31,21 @@ func (q *Queue) keepCommits(mirror *gitsync.Mirror) error {
 		return err
 	}
 	return mirror.Keep(commits...)
+}
+
+// commitsOf are the commits that a stack compares the next push with, and
+// those that run.
+func commitsOf(known *state.Stack) []string {
+	commits := []string{known.Head}
+	if known.Judged != nil {
+		commits = append(commits, known.Judged.Commit)
+	}
+	for _, release := range []*state.Release{known.Live, known.LastGood} {
+		if release != nil {
+			commits = append(commits, release.Commit)
+		}
+	}
+	return commits
 }
 
 // collect removes the files of releases that cannot be run again and that no

@@ -43,7 +43,8 @@ func (t *Template) folders(tree fs.FS) ([]string, error) {
 	var out []string
 	for _, e := range entries {
 		at := path.Join(t.Folder, e.Name())
-		if e.IsDir() && slices.ContainsFunc(stackFiles, func(name string) bool { return isFile(tree, path.Join(at, name)) }) {
+		// Whether a submodule is one of a stack cannot be told before it is fetched.
+		if e.IsDir() && e.Type()&fs.ModeIrregular == 0 && slices.ContainsFunc(stackFiles, func(name string) bool { return isFile(tree, path.Join(at, name)) }) {
 			out = append(out, at)
 		}
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"deployer/config"
 	"deployer/forge"
@@ -41,7 +43,7 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 	s := &setup{config: c, forges: clients, targets: map[*compose.Target]bool{}, access: access(c), secrets: secretsOf(c)}
 	for name, r := range c.Repositories {
 		if a.mirrors[name] == nil {
-			a.mirrors[name] = gitsync.Open(filepath.Join(a.started.Data, "mirrors", name+".git"), remote(r))
+			a.mirrors[name] = gitsync.Open(filepath.Join(a.started.Data, "mirrors", name+".git"), remoteIn(c, r))
 		}
 	}
 	var keys secrets.Keyring
@@ -108,7 +110,7 @@ func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Ta
 func (a *app) enforce(s *setup) error {
 	a.inForce.Store(s)
 	for name, r := range s.config.Repositories {
-		a.mirrors[name].SetRemote(remote(r))
+		a.mirrors[name].SetRemote(remoteIn(s.config, r))
 	}
 	a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
 	a.server.Reload(s.access)
@@ -147,6 +149,16 @@ func freezes(in []config.Freeze) []pipeline.Freeze {
 	var out []pipeline.Freeze
 	for _, f := range in {
 		out = append(out, pipeline.Freeze{From: pipeline.WeekTime(f.From), Until: pipeline.WeekTime(f.Until), Location: f.Location})
+	}
+	return out
+}
+
+// remoteIn says how to fetch a repository and its submodules.
+func remoteIn(c *config.Config, r *config.Repository) gitsync.Remote {
+	out := remote(r)
+	out.Submodules = gitsync.Submodules{Off: r.Submodules.Off, From: r.Submodules.From}
+	for _, name := range slices.Sorted(maps.Keys(c.Repositories)) {
+		out.Submodules.Lend = append(out.Submodules.Lend, remote(c.Repositories[name]))
 	}
 	return out
 }

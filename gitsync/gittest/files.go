@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Files are a commit's changes by path.
@@ -28,6 +29,15 @@ func Symlink(target string) File { return File{"120000", target} }
 
 // Submodule is a reference to a commit of another repository.
 func Submodule(commit string) File { return File{"160000", commit} }
+
+// Modules is a .gitmodules with a url for each path.
+func Modules(urls map[string]string) File {
+	var text strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(urls)) {
+		fmt.Fprintf(&text, "[submodule %q]\n\tpath = %s\n\turl = %s\n", path, path, urls[path])
+	}
+	return Text(text.String())
+}
 
 // Removed takes a file or a folder away.
 func Removed() File { return File{} }

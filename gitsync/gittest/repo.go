@@ -29,11 +29,23 @@ type Repo struct {
 // NewRepo makes an empty bare repository in a temporary folder of the test.
 func NewRepo(tb testing.TB) *Repo {
 	tb.Helper()
+	return newRepo(tb, filepath.Join(tb.TempDir(), "repo.git"))
+}
+
+// NewSibling makes an empty bare repository beside this one, which the same
+// Server serves: its address is ../name.git from this one's.
+func (r *Repo) NewSibling(name string) *Repo {
+	r.tb.Helper()
+	return newRepo(r.tb, filepath.Join(filepath.Dir(r.Dir), name+".git"))
+}
+
+func newRepo(tb testing.TB, dir string) *Repo {
+	tb.Helper()
 	git, err := exec.LookPath("git")
 	if err != nil {
 		tb.Skip("the git binary is not installed: " + err.Error())
 	}
-	r := &Repo{Dir: filepath.Join(tb.TempDir(), "repo.git"), tb: tb, binary: git}
+	r := &Repo{Dir: dir, tb: tb, binary: git}
 	r.must(exec.Command(git, "init", "--quiet", "--bare", "--initial-branch=main", r.Dir))
 	return r
 }
