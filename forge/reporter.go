@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -179,7 +178,7 @@ func (r *Reporter) tell(ctx context.Context, repository string, client Client, l
 		return false, err
 	}
 	if run != nil {
-		if err := r.write(ctx, client, notice, run, l); err != nil {
+		if err := r.write(ctx, repository, client, notice, run, l); err != nil {
 			return false, err
 		}
 	}
@@ -230,12 +229,8 @@ func left(n *state.Notice, run *state.Run) bool { return n.Commit != "" && n.Com
 
 // write says what there is to say of a run. Only what is worth another try is
 // an error.
-func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notice, run *state.Run, l *line) error {
-	page := ""
-	if r.URL != "" {
-		page = strings.TrimRight(r.URL, "/") + "/runs/" + run.ID
-	}
-	status, worth := statusOf(run, page)
+func (r *Reporter) write(ctx context.Context, repository string, client Client, notice *state.Notice, run *state.Run, l *line) error {
+	status, worth := statusOf(run, pageOf(r.URL, run))
 	if !worth {
 		return nil
 	}
@@ -249,10 +244,8 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 		return nil // two notices that the run has gone past since
 	}
 	err := client.SetStatus(ctx, status)
-	if run.Kind == state.KindReview && run.Review != nil && run.Status.Terminal() && (err == nil || isRefusal(err)) {
-		if marker, body := Comment(run, page); body != "" {
-			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.Mask(body)), err)
-		}
+	if run.Kind == state.KindReview && run.Status.Terminal() && speaks(run) && (err == nil || isRefusal(err)) {
+		err = firstOf(r.comment(ctx, repository, client, notice, run), err)
 	}
 	if d, ok := client.(deployments); ok && run.Kind != state.KindReview && (err == nil || isRefusal(err)) {
 		err = firstOf(r.deployment(ctx, d, status, run), err)

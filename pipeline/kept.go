@@ -15,6 +15,7 @@ import (
 // A keptRelease is a release opened from its sealed recipe.
 type keptRelease struct {
 	release *state.Release
+	dir     string // of its files
 	recipe  *project.Recipe
 	file    *File
 	env     *secrets.Env
@@ -64,6 +65,7 @@ func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, e
 	if err != nil {
 		return nil, err
 	}
+	stack = stack.in(release.Directory)
 	file, _, err := ReadFile(recipe, stack.Directory, release.Environment)
 	if err != nil {
 		return nil, err
@@ -80,7 +82,17 @@ func (r *Runner) openKept(stack *Stack, release *state.Release) (*keptRelease, e
 		return nil, err
 	}
 	p.PinImages(imagesByID(release.Images))
-	return &keptRelease{release: release, recipe: recipe, file: file, env: env, project: p}, nil
+	return &keptRelease{release: release, dir: stack.Directory, recipe: recipe, file: file, env: env, project: p}, nil
+}
+
+// in is the stack with the folder that a release of it was in.
+func (s *Stack) in(directory string) *Stack {
+	if directory == "" || directory == s.Directory {
+		return s
+	}
+	there := *s
+	there.Directory = directory
+	return &there
 }
 
 // open opens a kept release for the execution: from here on its secrets,
@@ -105,8 +117,8 @@ func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Pro
 // world is what the kept release's checks may look at.
 func (k *keptRelease) world(x *Execution) *check.World {
 	w := x.world()
-	w.Project, w.Env, w.Tree = k.project, k.env, k.recipe
+	w.Project, w.Env, w.Tree, w.Dir = k.project, k.env, k.recipe, k.dir
 	w.Backups = lastBackups{x, k.project}
-	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.recipe, path.Join(x.Stack.Directory, name)) }
+	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.recipe, path.Join(k.dir, name)) }
 	return w
 }

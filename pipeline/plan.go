@@ -28,7 +28,7 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 	before := side{}
 	if live := x.Known.Live; live != nil {
 		if kept, err := x.open(live); err == nil {
-			before = side{kept.project, kept.rawFile(x.Stack.Directory)}
+			before = side{kept.project, kept.rawFile(kept.dir)}
 			changes.Against = live.Commit
 			explain(services, project.Compare(kept.project, x.Project))
 		}

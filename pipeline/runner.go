@@ -186,7 +186,7 @@ func (x *Execution) takeUp() error {
 	if err != nil {
 		return err
 	}
-	x.again, x.Release = kept, release
+	x.again, x.Release, x.Stack = kept, release, x.Stack.in(kept.dir)
 	x.Tree, x.File, x.Env, x.Project = kept.recipe, kept.file, kept.env, kept.project
 	x.Run.Commit, x.Run.Subject, x.Run.Environment = release.Commit, release.Subject, release.Environment
 	return nil

@@ -151,7 +151,7 @@ func (x *Execution) judge(ctx context.Context) error {
 		x.Release = &state.Release{
 			ID:    x.fingerprint(),
 			Stack: x.Stack.Name, Commit: x.Run.Commit, Subject: x.Run.Subject, Run: x.Run.ID,
-			Environment: x.environment(), Images: imageIDs(x.Project.Images),
+			Environment: x.environment(), Directory: x.Stack.Directory, Images: imageIDs(x.Project.Images),
 		}
 	}
 	x.Run.Release = x.Release.ID

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +81,7 @@ func (x *Execution) fetchProposal(ctx context.Context) (string, error) {
 		return "", WithHint(errors.New("the forge keeps no ref for this pull request in the repository that is deployed"),
 			"plan it by hand: deployer plan DIR")
 	}
-	p, err := x.proposalOf(ctx, refs, &review)
+	p, err := awaitProposal(ctx, x.Stack.Mirror, x.Stack.Provider, x.Stack.Branch, review.Head, refs)
 	if err != nil {
 		return "", err
 	}
@@ -102,13 +103,13 @@ func (x *Execution) fetchProposal(ctx context.Context) (string, error) {
 	return fmt.Sprintf("pull request %d: %s, %s", review.Pull, short(p.Snapshot.Commit), what), nil
 }
 
-// proposalOf fetches the proposal. Where the forge makes merges, one that is
+// awaitProposal fetches the proposal. Where the forge makes merges, one that is
 // not there yet is waited for, unless the head already has all of the base: it
 // is then what the merge would be.
-func (x *Execution) proposalOf(ctx context.Context, refs []string, r *state.Review) (p *gitsync.Proposal, err error) {
-	makes := x.Stack.Provider == "github" || x.Stack.Provider == "gitlab" || x.Stack.Provider == "azure-devops"
+func awaitProposal(ctx context.Context, mirror *gitsync.Mirror, provider, branch, head string, refs []string) (p *gitsync.Proposal, err error) {
+	makes := provider == "github" || provider == "gitlab" || provider == "azure-devops"
 	for try := 1; ; try++ {
-		p, err = x.Stack.Mirror.FetchProposal(ctx, x.Stack.Branch, r.Head, refs...)
+		p, err = mirror.FetchProposal(ctx, branch, head, refs...)
 		if err != nil || !p.Behind || !makes || try == mergeTries {
 			return p, err
 		}
@@ -159,6 +160,7 @@ func planReview(ctx context.Context, x *Execution) error {
 	if err != nil {
 		return err
 	}
+	changes.Notes = append(x.folderNotes(), changes.Notes...)
 	x.Run.Changes = changes
 	return x.judgePlan(changes)
 }
@@ -178,11 +180,13 @@ func (x *Execution) judgePlan(changes *state.Changes) error {
 // planFork compares a fork's files with the base's, both with the example's
 // values in the place of the env: no secret, no key and no Engine takes part.
 func (x *Execution) planFork(ctx context.Context) error {
-	before, err := x.standIn(ctx, x.base)
-	if err != nil {
-		return fmt.Errorf("the base: %w", err)
+	var before, after *project.Project
+	var err error
+	if _, there := fs.Stat(x.base, x.Stack.Directory); there == nil { // a folder that is new has no base
+		if before, err = x.standIn(ctx, x.base); err != nil {
+			return fmt.Errorf("the base: %w", err)
+		}
 	}
-	var after *project.Project
 	err = x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		if after, err = x.standIn(ctx, x.Snapshot); err != nil {
 			return "", WithHint(err, "correct the file and push again")
@@ -200,7 +204,7 @@ func (x *Execution) planFork(ctx context.Context) error {
 	changes.Against = x.base.Commit
 	x.detail(changes, side{before, x.FileRaw}, side{after, file})
 	changes.Secrets, changes.Values = nil, nil // they are the example's
-	changes.Notes = append(changes.Notes,
+	changes.Notes = append(append(x.folderNotes(), changes.Notes...),
 		"reduced: it comes from another repository, so nothing was decrypted and the values of "+x.exampleName()+" stand for the real ones",
 		"compared with "+x.Run.Review.Base+", not with what runs; checks that need the environment run when it is merged")
 	if len(changes.Pipeline) > 0 {
