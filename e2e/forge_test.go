@@ -158,6 +158,14 @@ func TestTheForgeShowsWhatBecameOfAPush(t *testing.T) {
 	forge.mu.Unlock()
 	rotated, run := p.Push("rotated", oneService(image, "four"))
 	p.shows(forge, rotated, "success", "live and verified", run.ID)
+
+	// What is rolled back by a person is not live any more.
+	if out, code := p.CLI("rollback", p.Stack, "--to", good, "--reason", "complaints"); code != 0 {
+		t.Fatalf("rollback: exit %d\n%s", code, out)
+	}
+	back := p.History()[0]
+	p.shows(forge, rotated, "failure", "-of-test to "+good[:7]+": complaints", back.ID)
+	p.shows(forge, good, "success", "live again and verified", back.ID)
 	if log := p.Log.String(); !strings.Contains(log, "write:repository") || strings.Contains(log, p.Keys["rotated"]) || strings.Contains(log, p.Keys["forge"]) {
 		t.Errorf("the log: %s", log)
 	}

@@ -236,7 +236,9 @@ func (r *Reporter) write(ctx context.Context, repository string, client Client, 
 	}
 	if left(notice, run) {
 		l.last = Status{}
-		status.Commit, status.State, status.Description = notice.Commit, Canceled, "superseded: the run went on to "+short(run.Commit)
+		status.Commit = notice.Commit
+		status.State, status.Description = leftFor(run)
+		status.Description = r.Mask(status.Description)
 		return r.judge(ctx, client.SetStatus(ctx, status), notice, run, l)
 	}
 	status.Description = r.Mask(status.Description)
@@ -246,6 +248,9 @@ func (r *Reporter) write(ctx context.Context, repository string, client Client, 
 	err := client.SetStatus(ctx, status)
 	if run.Kind == state.KindReview && run.Status.Terminal() && speaks(run) && (err == nil || isRefusal(err)) {
 		err = firstOf(r.comment(ctx, repository, client, notice, run), err)
+	}
+	if p, ok := client.(pullStatuses); ok && run.Kind == state.KindReview && run.Review != nil && (err == nil || isRefusal(err)) {
+		err = firstOf(p.SetPullStatus(ctx, run.Review.Pull, status), err)
 	}
 	if d, ok := client.(deployments); ok && run.Kind != state.KindReview && (err == nil || isRefusal(err)) {
 		err = firstOf(r.deployment(ctx, d, status, run), err)

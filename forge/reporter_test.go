@@ -351,6 +351,31 @@ func TestAReviewGetsAStatusAndAComment(t *testing.T) {
 	})
 }
 
+// The commit that a person's rollback leaves does not go on to be live: it is
+// said once.
+func TestTheCommitThatARollbackLeavesIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		forge := &recorder{}
+		w := report(t, store(t), map[string]Client{"infra": forge})
+		w.happens(ends(newRun("run-1", second), state.RunSucceeded))
+		back := newRun("run-2", first)
+		back.Kind, back.Trigger = state.KindRollback, state.Trigger{Kind: state.TriggerAPI, Actor: "ada", Reason: "canary-secret complaints"}
+		w.happens(ends(back, state.RunSucceeded))
+		if err := w.store.Update(func(tx *state.Tx) error {
+			return tx.AddNotice(&state.Run{ID: back.ID, Forge: "infra", Commit: second, Status: state.RunSuperseded}, time.Now())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.RunChanged(back)
+		w.expect(forge, "deployer/shop success 2222222 live and verified",
+			"deployer/shop success 1111111 live again and verified; rolled back by ada",
+			"deployer/shop failure 2222222 rolled back by ada to 1111111: [redacted] complaints")
+		if url := forge.statuses[2].URL; url != "https://deploy.example.com/runs/run-2" {
+			t.Errorf("it links to %s", url)
+		}
+	})
+}
+
 // The comment of a pull request lists all stacks that it concerns; what comes
 // thick and fast is one edit, and a restart forgets no stack.
 func TestOneCommentListsTheStacksOfAPullRequest(t *testing.T) {
