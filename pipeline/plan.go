@@ -104,6 +104,9 @@ func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
 	x.foreseeVolumes(ctx, changes)
 	x.foreseeQuarantine(absent)
 	_ = x.judgePolicy(ctx)
+	if err := x.checkAdopted(changes); err != nil {
+		_ = x.Step(ctx, "adopt", func(context.Context) (string, error) { return "", err })
+	}
 	x.checkStatic(ctx)
 	changes.Checks = slices.Clone(x.stage.Steps[begin:])
 	return changes, nil

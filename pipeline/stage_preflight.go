@@ -171,6 +171,9 @@ func (x *Execution) judge(ctx context.Context) error {
 		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", short(x.Release.ID))}
 	}
 	x.Run.Changes = changes
+	if err := x.checkAdopted(changes); err != nil {
+		return x.Step(ctx, "adopt", func(context.Context) (string, error) { return "", err })
+	}
 	return nil
 }
 
