@@ -21,7 +21,6 @@ type concernedFolder struct {
 	of      *Stack // nil where it is refused
 	refused string // why
 	runs    []string
-	project string
 }
 
 // folderSets are the expansions of a branch as it is, and as the merge makes it.
