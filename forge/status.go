@@ -63,6 +63,9 @@ func leftFor(run *state.Run) (State, string) {
 
 // planned is what is said of a review.
 func planned(run *state.Run) (State, string) {
+	if run.Review != nil && run.Review.Ended == state.EndedDropped { // what was said must not stand in the way of a merge
+		return Success, "the pull request does not concern it any more"
+	}
 	switch run.Status {
 	case state.RunSucceeded, state.RunUnchanged:
 		return Success, "planned: " + summary(run.Changes)
