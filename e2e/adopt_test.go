@@ -22,6 +22,12 @@ import (
 // upByHand is `docker compose up` with wait in a folder, without deployer.
 func (p *product) upByHand(dir string) {
 	p.t.Helper()
+	p.upAs(p.Stack, dir, true)
+}
+
+// upAs is upByHand as a project of another name.
+func (p *product) upAs(name, dir string, wait bool) {
+	p.t.Helper()
 	cli, err := command.NewDockerCli(command.WithCombinedStreams(io.Discard))
 	if err == nil {
 		err = cli.Initialize(flags.NewClientOptions())
@@ -34,14 +40,14 @@ func (p *product) upByHand(dir string) {
 		p.t.Fatal(err)
 	}
 	project, err := library.LoadProject(p.t.Context(), api.ProjectLoadOptions{
-		ProjectName: p.Stack, WorkingDir: dir, ConfigPaths: []string{filepath.Join(dir, "compose.yaml")}, Offline: true,
+		ProjectName: name, WorkingDir: dir, ConfigPaths: []string{filepath.Join(dir, "compose.yaml")}, Offline: true,
 	})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	err = library.Up(p.t.Context(), project, api.UpOptions{
 		Create: api.CreateOptions{Recreate: api.RecreateDiverged, Inherit: true, QuietPull: true},
-		Start:  api.StartOptions{Project: project, Wait: true, WaitTimeout: time.Minute},
+		Start:  api.StartOptions{Project: project, Wait: wait, WaitTimeout: time.Minute},
 	})
 	if err != nil {
 		p.t.Fatal(err)

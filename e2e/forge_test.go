@@ -26,6 +26,8 @@ type giteaServer struct {
 	mu       sync.Mutex
 	denied   bool
 	statuses map[string][]giteaStatus // by commit, in the order that they came
+	comments []string                 // on pull request 5, as they are now
+	edits    int
 }
 
 type giteaStatus struct {
@@ -63,6 +65,7 @@ func (g *giteaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var status giteaStatus
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	switch {
+	case r.Header.Get("Authorization") == "token "+g.token && g.commented(w, r):
 	case !ok || r.Method != http.MethodPost:
 		w.WriteHeader(http.StatusNotFound)
 	case r.Header.Get("Authorization") != "token "+g.token:
@@ -78,6 +81,61 @@ func (g *giteaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"id":1,"status":"pending","creator":{"id":7,"login":"deployer"}}`)
 	}
+}
+
+// commented serves the comments of pull request 5.
+func (g *giteaServer) commented(w http.ResponseWriter, r *http.Request) bool {
+	const repo = "/api/v1/repos/ops/infra/issues/"
+	if !strings.HasPrefix(r.URL.Path, repo) {
+		return false
+	}
+	var in struct{ Body string }
+	if r.Method != http.MethodGet {
+		_ = json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&in)
+	}
+	var at int
+	switch {
+	case r.URL.Path == repo+"5/comments" && r.Method == http.MethodGet:
+		list := []any{}
+		for i, text := range g.comments {
+			list = append(list, map[string]any{"id": i + 1, "body": text, "user": map[string]any{"id": 7}})
+		}
+		_ = json.NewEncoder(w).Encode(list)
+	case r.URL.Path == repo+"5/comments" && r.Method == http.MethodPost:
+		g.comments = append(g.comments, in.Body)
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, `{"id":%d}`, len(g.comments))
+	case r.Method == http.MethodPatch:
+		if _, err := fmt.Sscanf(r.URL.Path, repo+"comments/%d", &at); err != nil || at < 1 || at > len(g.comments) {
+			return false
+		}
+		g.comments[at-1], g.edits = in.Body, g.edits+1
+		fmt.Fprint(w, `{}`)
+	default:
+		return false
+	}
+	return true
+}
+
+// comment waits until the pull request has one comment that says all this.
+func (p *product) comment(g *giteaServer, says ...string) string {
+	p.t.Helper()
+	var text string
+	p.Eventually(time.Minute, "the comment says "+strings.Join(says, ", "), func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if len(g.comments) != 1 {
+			return false
+		}
+		text = g.comments[0]
+		for _, s := range says {
+			if !strings.Contains(text, s) {
+				return false
+			}
+		}
+		return true
+	})
+	return text
 }
 
 // shows waits until a commit's last status is as wanted.
@@ -158,6 +216,14 @@ func TestTheForgeShowsWhatBecameOfAPush(t *testing.T) {
 	forge.mu.Unlock()
 	rotated, run := p.Push("rotated", oneService(image, "four"))
 	p.shows(forge, rotated, "success", "live and verified", run.ID)
+
+	// What is rolled back by a person is not live any more.
+	if out, code := p.CLI("rollback", p.Stack, "--to", good, "--reason", "complaints"); code != 0 {
+		t.Fatalf("rollback: exit %d\n%s", code, out)
+	}
+	back := p.History()[0]
+	p.shows(forge, rotated, "failure", "-of-test to "+good[:7]+": complaints", back.ID)
+	p.shows(forge, good, "success", "live again and verified", back.ID)
 	if log := p.Log.String(); !strings.Contains(log, "write:repository") || strings.Contains(log, p.Keys["rotated"]) || strings.Contains(log, p.Keys["forge"]) {
 		t.Errorf("the log: %s", log)
 	}

@@ -93,7 +93,7 @@ func TestAMergeRequestIsPlannedAndTheWordsAreTrue(t *testing.T) {
 	if diff := cmp.Diff(before, p.Containers()); diff != "" {
 		t.Error("it touched a container:", diff)
 	}
-	_, comment := forge.Comment(review, p.URL+"/runs/"+review.ID)
+	_, comment := forge.Comment(p.URL, review)
 	for _, says := range []string{
 		"Merging this would **recreate 1 service** in " + p.Stack, "1 kept as they are",
 		"opens port <code>127.0.0.1&#58;" + port + "&#58;8080</code> of <code>web</code>",
@@ -133,7 +133,7 @@ func TestAMergeRequestIsPlannedAndTheWordsAreTrue(t *testing.T) {
 	if status := p.Call("viewer", http.MethodGet, "/api/v1/reviews?status=succeeded", nil, &after); status != http.StatusOK || len(after.Reviews) != 1 {
 		t.Fatalf("answered %d with %d reviews", status, len(after.Reviews))
 	}
-	_, comment = forge.Comment(after.Reviews[0], "")
+	_, comment = forge.Comment("", after.Reviews[0])
 	if o := after.Reviews[0].Review.Outcome; o == nil || o.Run != deploy.ID || !strings.Contains(comment, "**Merged and deployed**") {
 		t.Errorf("after the merge: %+v\n%s", o, comment)
 	}

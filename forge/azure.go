@@ -95,6 +95,15 @@ type azureUser struct {
 }
 
 func (z *azure) SetStatus(ctx context.Context, s Status) error {
+	return z.setStatus(ctx, z.repo+"/commits/"+escape(s.Commit)+"/statuses?"+azureVersion, s)
+}
+
+// SetPullStatus is what a branch policy of Azure's can require.
+func (z *azure) SetPullStatus(ctx context.Context, pull int, s Status) error {
+	return z.setStatus(ctx, fmt.Sprintf("%s/pullRequests/%d/statuses?%s", z.repo, pull, azureVersion), s)
+}
+
+func (z *azure) setStatus(ctx context.Context, path string, s Status) error {
 	state := map[State]string{Pending: "pending", Success: "succeeded", Failure: "failed", Canceled: "notApplicable"}[s.State]
 	genre, name, ok := strings.Cut(s.Context, "/")
 	if !ok {
@@ -110,7 +119,7 @@ func (z *azure) SetStatus(ctx context.Context, s Status) error {
 	var answer struct {
 		CreatedBy azureUser `json:"createdBy"`
 	}
-	_, err := z.call(ctx, "set the status "+s.Context, http.MethodPost, z.repo+"/commits/"+escape(s.Commit)+"/statuses?"+azureVersion, body, &answer)
+	_, err := z.call(ctx, "set the status "+s.Context, http.MethodPost, path, body, &answer)
 	if err == nil {
 		z.learn(answer.CreatedBy.ID)
 	}

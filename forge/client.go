@@ -43,6 +43,13 @@ type Client interface {
 	PutComment(ctx context.Context, pull int, marker, body string) error
 }
 
+// pullStatuses is what a client has whose forge lets a branch's rules require
+// a status of the pull request, not of its commit.
+type pullStatuses interface {
+	// SetPullStatus marks a pull request. The status's commit does not count.
+	SetPullStatus(ctx context.Context, pull int, s Status) error
+}
+
 // A Doer sends a request: an *http.Client, as a rule.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"deployer/state"
 )
 
 func each(t *testing.T, test func(t *testing.T, p provider)) {
@@ -378,5 +382,49 @@ func TestATokenThatCannotBeReadMayBeThereLater(t *testing.T) {
 	err = c.SetStatus(context.Background(), Status{Commit: commitOne, Context: "x", State: Success})
 	if err == nil || isRefusal(err) || !strings.Contains(err.Error(), "forge-token") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A branch policy of Azure's requires a status of the pull request; those of
+// commits it does not see.
+func TestAzureMarksThePullRequestToo(t *testing.T) {
+	all := providers()
+	p := all[slices.IndexFunc(all, func(p provider) bool { return p.name == "azure-devops" })]
+	f, c := start(t, p)
+	w := &world{t: t, store: store(t)}
+	w.Reporter = NewReporter(ReporterOptions{
+		Store: w.store, URL: "https://deploy.example.com", Now: time.Now, Log: slog.New(slog.NewTextHandler(w, nil)),
+		Clients:      func() map[string]Client { return map[string]Client{"infra": c} },
+		RepositoryOf: func(string) string { return "infra" }, Mask: func(text string) string { return text },
+	})
+	run := newRun("run-1", commitOne)
+	run.Kind, run.Review = state.KindReview, &state.Review{Pull: 3, Head: commitOne}
+	run.Error = "preflight: env failed"
+	w.happens(ends(run, state.RunFailed))
+	w.happens(ends(newRun("run-2", commitOne), state.RunSucceeded))
+	l := &line{}
+	for n := range uint64(2) {
+		notice := &state.Notice{Number: n + 1, Run: fmt.Sprintf("run-%d", n+1), At: time.Now()}
+		run := run
+		if n == 1 {
+			run = ends(newRun("run-2", commitOne), state.RunSucceeded)
+		}
+		if err := w.write(t.Context(), "infra", c, notice, run, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	statuses := f.statuses
+	var pulls []fakeStatus
+	for _, s := range statuses {
+		if s.commit == "pull request 3" {
+			pulls = append(pulls, s)
+		}
+	}
+	if n := len(pulls); n == 0 || pulls[n-1].state != "failed" || pulls[n-1].context != "deployer/shop/plan" ||
+		pulls[n-1].description != "cannot be deployed: preflight: env failed" || pulls[n-1].url != "https://deploy.example.com/runs/run-1" {
+		t.Errorf("the pull request is marked %+v", pulls)
+	}
+	if statuses[len(statuses)-1].commit != commitOne {
+		t.Errorf("a deploy marks %+v", statuses[len(statuses)-1])
 	}
 }

@@ -17,20 +17,9 @@ const maxRow = 300 // runes of one cell or line
 // red marks what a reviewer must not miss; every forge shows it.
 const red = "🔴 "
 
-// Comment says in Markdown what a review has found, or how the deploy of what
-// was merged ended. The marker, which begins the body and does not show, tells
-// the stack's comment from others. The page is the run's own; empty for none.
-// A review that another one stands for has no body. Nothing that users wrote
-// can mention anybody, or be read as Markdown or HTML.
-func Comment(run *state.Run, page string) (marker, body string) {
-	marker = fmt.Sprintf("<!-- deployer/%s -->", markerSafe(run.Stack))
-	r := run.Review
-	if r == nil || run.Status == state.RunSuperseded || (run.Status == state.RunCanceled && r.Ended == "") {
-		return marker, ""
-	}
+// section is what is said of one stack, in no more than so many bytes.
+func section(run *state.Run, url string, room int) string {
 	var b writer
-	b.line("### deployer: %s%s", plain(run.Stack), environmentOf(run))
-	b.line("")
 	b.line("%s", headline(run))
 	if speaks := speaksOf(run); speaks != "" {
 		b.line("")
@@ -42,10 +31,10 @@ func Comment(run *state.Run, page string) (marker, body string) {
 		b.details(c)
 	}
 	foot := ""
-	if page != "" {
-		foot = fmt.Sprintf("\n[The whole run](%s)\n", safeLink(page))
+	if url != "" {
+		foot = fmt.Sprintf("\n[The whole run](%s)\n", safeLink(pageOf(url, run)))
 	}
-	return marker, marker + "\n" + b.within(maxComment-len(marker)-len(foot)-1) + foot
+	return b.within(room-len(foot)) + foot
 }
 
 func environmentOf(run *state.Run) string {
@@ -59,6 +48,9 @@ func environmentOf(run *state.Run) string {
 func headline(run *state.Run) string {
 	r := run.Review
 	where := cmp.Or(plain(run.Environment), plain(run.Stack))
+	if f := r.Folder; f.Settled() && r.Ended != state.EndedClosed {
+		return folderLine(run, f, where)
+	}
 	switch {
 	case r.Ended == state.EndedMerged && r.Outcome != nil:
 		return outcomeLine(r.Outcome, where)
@@ -76,6 +68,20 @@ func headline(run *state.Run) string {
 		return "The plan was canceled."
 	}
 	return fmt.Sprintf("Merging this would **%s** in %s.", actions(run.Changes), where)
+}
+
+// folderLine is the headline where no deploy follows from the merge.
+func folderLine(run *state.Run, f *state.Folder, where string) string {
+	merged, directory := run.Review.Ended == state.EndedMerged, coded(f.Directory)
+	switch {
+	case f.Change == state.FolderRefused && merged:
+		return fmt.Sprintf("%s**Merged, but not deployed**: folder %s is no stack. %s", red, directory, plain(firstLine(run.Error)))
+	case f.Change == state.FolderRefused:
+		return fmt.Sprintf("%s**Merging this would not deploy** folder %s: %s", red, directory, plain(firstLine(run.Error)))
+	case merged:
+		return fmt.Sprintf("**Merged.** Folder %s is gone; what runs of it in %s was left alone.", directory, where)
+	}
+	return fmt.Sprintf("Merging this takes folder %s away and would **touch no container** in %s.", directory, where)
 }
 
 func outcomeLine(o *state.Outcome, where string) string {

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-const runPage = "https://deploy.example.com/runs/r1"
+const pageURL = "https://deploy.example.com"
 
 // planned7 is a merge request that opens a port, changes an image and a volume,
 // and drops a variable.
@@ -79,7 +79,7 @@ func TestCommentReadsLikeASummary(t *testing.T) {
 		"unchanged":   planned7(func(r *state.Run) { r.Status, r.Changes, r.Environment = state.RunUnchanged, nil, "" }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			marker, body := Comment(run, runPage)
+			marker, body := Comment(pageURL, run)
 			if !strings.HasPrefix(body, marker) {
 				t.Error("the marker does not begin the body")
 			}
@@ -110,7 +110,7 @@ func TestTheFirstLineSaysWhereTheRunStands(t *testing.T) {
 		"**Merged**: <code>feed</code> changes nothing in production.":           merged7(&state.Outcome{Commit: "feed", Status: state.RunUnchanged}),
 		"**Merged**: the deploy of <code>feed</code> to production is canceled.": merged7(&state.Outcome{Commit: "feed", Status: state.RunCanceled}),
 	} {
-		if _, body := Comment(planned7(change), runPage); strings.Split(body, "\n")[3] != want {
+		if _, body := Comment(pageURL, planned7(change)); strings.Split(body, "\n")[3] != want {
 			t.Errorf("got %q, want %q", strings.Split(body, "\n")[3], want)
 		}
 	}
@@ -119,7 +119,7 @@ func TestTheFirstLineSaysWhereTheRunStands(t *testing.T) {
 		func(r *state.Run) { r.Status = state.RunCanceled },
 		func(r *state.Run) { r.Review = nil },
 	} {
-		if marker, body := Comment(planned7(change), runPage); marker == "" || body != "" {
+		if marker, body := Comment(pageURL, planned7(change)); marker == "" || body != "" {
 			t.Errorf("marker %q, body %q", marker, body)
 		}
 	}
@@ -145,9 +145,9 @@ func TestWhatUsersWriteInjectsNothing(t *testing.T) {
 	tags := regexp.MustCompile(`</?(code|details|summary)>|<!-- deployer/[^>]* -->`)
 	for _, status := range []state.RunStatus{state.RunSucceeded, state.RunFailed} {
 		run.Status = status
-		_, body := Comment(run, runPage+") @all")
+		_, body := Comment(pageURL+") @all", run)
 		for _, bad := range []string{"@", "<script", "](j", "![", "\u202e", "\x1b", "```", "\n# "} {
-			if strings.Contains(strings.ReplaceAll(body, "/runs/r1%29%20@all)", ""), bad) {
+			if strings.Contains(strings.ReplaceAll(body, "%29%20@all/runs/r1)", ""), bad) {
 				t.Errorf("%s: %q is in\n%s", status, bad, body)
 			}
 		}
@@ -180,9 +180,86 @@ func TestACommentIsNeverTooLong(t *testing.T) {
 		}
 		r.Error = long
 	})
-	_, body := Comment(run, runPage)
+	_, body := Comment(pageURL, run)
 	if len(body) > maxComment || !utf8.ValidString(body) || !strings.HasSuffix(body, "](https://deploy.example.com/runs/r1)\n") ||
 		!strings.Contains(body, "more than a comment can hold") || !strings.Contains(body, "recreate 501") {
 		t.Errorf("%d bytes, ends with %q", len(body), body[max(0, len(body)-100):])
+	}
+}
+
+// folders are the reviews of a pull request that concerns several stacks.
+func folders() []*state.Run {
+	folder := func(name string, change state.FolderChange, more func(*state.Run)) *state.Run {
+		run := planned7(func(r *state.Run) {
+			r.ID, r.Stack, r.Environment = "r-"+name, name, ""
+			r.Changes = &state.Changes{Services: []state.ServiceChange{{Name: "web", Action: state.ActionRecreate, Why: "image web:1 → web:2"}}}
+			r.Review.Folder = &state.Folder{Template: "apps/*", Directory: "apps/" + name, Change: change}
+		})
+		more(run)
+		return run
+	}
+	return []*state.Run{
+		folder("wiki", "", func(*state.Run) {}),
+		folder("blog", state.FolderAdded, func(r *state.Run) {
+			r.Changes.Services[0] = state.ServiceChange{Name: "web", Action: state.ActionCreate}
+			r.Changes.Notes = []string{"folder apps/blog is new on main: it becomes stack blog, project blog; this is its first release"}
+		}),
+		folder("old", state.FolderRemoved, func(r *state.Run) {
+			r.Changes.Services[0] = state.ServiceChange{Name: "web", Action: state.ActionKeep}
+			r.Changes.Notes = []string{"once it is merged: folder apps/old is no longer on main"}
+		}),
+		folder("apps/Loud", state.FolderRefused, func(r *state.Run) {
+			r.Status, r.Changes, r.Error, r.Review.Folder.Directory = state.RunFailed, nil, `folder apps/Loud of apps/* cannot be a stack: "Loud" is no name`, "apps/Loud"
+		}),
+		folder("same", "", func(r *state.Run) { r.Status, r.Changes = state.RunUnchanged, nil }),
+		folder("away", "", func(r *state.Run) { r.Review.Ended = state.EndedDropped }),
+		folder("waits", "", func(r *state.Run) { r.Status = state.RunSuperseded }),
+	}
+}
+
+func TestACommentListsAllStacks(t *testing.T) {
+	_, body := Comment(pageURL, folders()...)
+	file := filepath.Join("testdata", "several.md")
+	if *update {
+		if err := os.WriteFile(file, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), body); diff != "" {
+		t.Error(diff)
+	}
+	merged := folders()
+	for _, run := range merged {
+		merged7(&state.Outcome{Commit: "feed", Status: state.RunSucceeded})(run)
+	}
+	_, body = Comment("", merged...)
+	for _, says := range []string{
+		"| wiki | **Merged and deployed**: <code>feed</code> is live in wiki and was verified. |",
+		"| old | **Merged.** Folder <code>apps/old</code> is gone; what runs of it in old was left alone. |",
+		"| apps/Loud | 🔴 **Merged, but not deployed**: folder <code>apps/Loud</code> is no stack.",
+	} {
+		if !strings.Contains(body, says) {
+			t.Errorf("%q is not said in\n%s", says, body)
+		}
+	}
+	if _, body := Comment("", folders()[5]); !strings.Contains(body, "changes no stack any more") {
+		t.Errorf("nothing is left: %q", body)
+	}
+	var many []*state.Run
+	for i := range 400 {
+		many = append(many, planned7(func(r *state.Run) {
+			r.Stack = strings.Repeat("é", 100) + number(int64(i))
+			r.Changes.Notes = []string{strings.Repeat("<", 300)}
+		}))
+	}
+	for _, n := range []int{2, 10, 50, 400} {
+		_, body := Comment(pageURL, many[:n]...)
+		if len(body) > maxComment || !utf8.ValidString(body) || strings.Count(body, "<details>") != strings.Count(body, "</details>") {
+			t.Errorf("of %d stacks: %d bytes", n, len(body))
+		}
 	}
 }

@@ -449,6 +449,11 @@ func serveAzure(f *fakeForge, w http.ResponseWriter, r *http.Request) {
 		c, _ := b["context"].(map[string]any)
 		f.put(fakeStatus{s[0], text(c["genre"]) + "/" + text(c["name"]), text(b["state"]), text(b["description"]), text(b["targetUrl"])})
 		reply(w, http.StatusCreated, map[string]any{"createdBy": author(me)})
+	} else if s, ok := match(r, "POST", repo+"/pullRequests/*/statuses"); ok {
+		b := read(r)
+		c, _ := b["context"].(map[string]any)
+		f.put(fakeStatus{"pull request " + s[0], text(c["genre"]) + "/" + text(c["name"]), text(b["state"]), text(b["description"]), text(b["targetUrl"])})
+		reply(w, http.StatusOK, map[string]any{"createdBy": author(me)})
 	} else if _, ok := match(r, "GET", "/acme/_apis/connectionData"); ok {
 		f.whose(w, map[string]any{"authenticatedUser": author(me)})
 	} else if _, ok := match(r, "GET", repo+"/pullRequests/3/threads"); ok {

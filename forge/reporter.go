@@ -3,7 +3,6 @@ package forge
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"deployer/state"
@@ -67,7 +66,7 @@ func (r *Reporter) sinks() ([]outbox.Sink, error) {
 				return or(run.Forge, r.options.RepositoryOf(run.Stack)) == repository && !overtaken(n, run)
 			},
 			Take: func(ctx context.Context, n *state.Notice, run *state.Run) error {
-				return r.write(ctx, client, n, run, l)
+				return r.write(ctx, repository, client, n, run, l)
 			},
 		})
 	}
@@ -89,18 +88,16 @@ func left(n *state.Notice, run *state.Run) bool { return n.Commit != "" && n.Com
 
 // write says what there is to say of a run. Only what is worth another try is
 // an error.
-func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notice, run *state.Run, l *line) error {
-	page := ""
-	if r.options.URL != "" {
-		page = strings.TrimRight(r.options.URL, "/") + "/runs/" + run.ID
-	}
-	status, worth := statusOf(run, page)
+func (r *Reporter) write(ctx context.Context, repository string, client Client, notice *state.Notice, run *state.Run, l *line) error {
+	status, worth := statusOf(run, pageOf(r.options.URL, run))
 	if !worth {
 		return nil
 	}
 	if left(notice, run) {
 		l.last = Status{}
-		status.Commit, status.State, status.Description = notice.Commit, Canceled, "superseded: the run went on to "+short(run.Commit)
+		status.Commit = notice.Commit
+		status.State, status.Description = leftFor(run)
+		status.Description = r.options.Mask(status.Description)
 		return r.judge(ctx, client.SetStatus(ctx, status), notice, run, l)
 	}
 	status.Description = r.options.Mask(status.Description)
@@ -108,10 +105,11 @@ func (r *Reporter) write(ctx context.Context, client Client, notice *state.Notic
 		return nil // two notices that the run has gone past since
 	}
 	err := client.SetStatus(ctx, status)
-	if run.Kind == state.KindReview && run.Review != nil && run.Status.Terminal() && (err == nil || isRefusal(err)) {
-		if marker, body := Comment(run, page); body != "" {
-			err = firstOf(client.PutComment(ctx, run.Review.Pull, marker, r.options.Mask(body)), err)
-		}
+	if run.Kind == state.KindReview && run.Status.Terminal() && speaks(run) && (err == nil || isRefusal(err)) {
+		err = firstOf(r.comment(ctx, repository, client, notice, run), err)
+	}
+	if p, ok := client.(pullStatuses); ok && run.Kind == state.KindReview && run.Review != nil && (err == nil || isRefusal(err)) {
+		err = firstOf(p.SetPullStatus(ctx, run.Review.Pull, status), err)
 	}
 	if d, ok := client.(deployments); ok && run.Kind != state.KindReview && (err == nil || isRefusal(err)) {
 		err = firstOf(r.deployment(ctx, d, status, run), err)

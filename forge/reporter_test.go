@@ -345,10 +345,89 @@ func TestAReviewGetsAStatusAndAComment(t *testing.T) {
 		run.Changes = &state.Changes{Services: []state.ServiceChange{{Name: "a", Action: state.ActionRecreate}, {Name: "b", Action: state.ActionKeep}}}
 		w.happens(ends(run, state.RunSucceeded))
 		w.expect(forge, "deployer/shop/plan pending 2222222 queued", "deployer/shop/plan success 2222222 planned: recreate 1 of its services")
-		marker, body := Comment(run, "https://deploy.example.com/runs/run-1")
+		marker, body := Comment("https://deploy.example.com/", run)
 		if len(forge.comments) != 1 || forge.comments[0] != fmt.Sprint(3, marker, body) {
 			t.Errorf("comments %q", forge.comments)
 		}
+	})
+}
+
+// The commit that a person's rollback leaves does not go on to be live: it is
+// said once.
+func TestTheCommitThatARollbackLeavesIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		forge := &recorder{}
+		w := report(t, store(t), map[string]Client{"infra": forge})
+		w.happens(ends(newRun("run-1", second), state.RunSucceeded))
+		back := newRun("run-2", first)
+		back.Kind, back.Trigger = state.KindRollback, state.Trigger{Kind: state.TriggerAPI, Actor: "ada", Reason: "canary-secret complaints"}
+		w.happens(ends(back, state.RunSucceeded))
+		if err := w.store.Update(func(tx *state.Tx) error {
+			return tx.AddNotice(&state.Run{ID: back.ID, Forge: "infra", Commit: second, Status: state.RunSuperseded}, time.Now())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.RunChanged(back)
+		w.expect(forge, "deployer/shop success 2222222 live and verified",
+			"deployer/shop success 1111111 live again and verified; rolled back by ada",
+			"deployer/shop failure 2222222 rolled back by ada to 1111111: [redacted] complaints")
+		if url := forge.statuses[2].URL; url != "https://deploy.example.com/runs/run-2" {
+			t.Errorf("it links to %s", url)
+		}
+	})
+}
+
+// The comment of a pull request lists all stacks that it concerns; what comes
+// thick and fast is one edit, and a restart forgets no stack.
+func TestOneCommentListsTheStacksOfAPullRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, forge := store(t), &recorder{}
+		clients := map[string]Client{"infra": forge}
+		w := report(t, s, clients)
+		review := func(id, stack string) *state.Run {
+			run := newRun(id, first)
+			run.Stack, run.Kind, run.Review = stack, state.KindReview, &state.Review{Pull: 3, Head: second}
+			run.Changes = &state.Changes{Services: []state.ServiceChange{{Name: "a", Action: state.ActionRecreate}}}
+			return run
+		}
+		one, two := ends(review("run-1", "one"), state.RunSucceeded), ends(review("run-2", "two"), state.RunFailed)
+		w.happens(one)
+		synctest.Wait()
+		forge.set(errors.New("connection refused"))
+		w.happens(two)
+		synctest.Wait()
+		other := ends(review("run-3", "three"), state.RunSucceeded)
+		other.Review.Pull = 4
+		w.happens(other)
+		w.happens(ends(review("run-4", "four"), state.RunUnchanged))
+		w.stop()
+		forge.set(nil)
+		report(t, s, clients)
+		synctest.Wait()
+		if len(forge.comments) != 3 {
+			t.Fatalf("%d comments: %q", len(forge.comments), forge.comments)
+		}
+		want := func(at, pull int, runs ...*state.Run) {
+			t.Helper()
+			marker, body := Comment("https://deploy.example.com/", runs...)
+			if got := forge.comments[at]; got != fmt.Sprint(pull, marker, body) {
+				t.Errorf("comment %d is %s\nwant %s", at, got, body)
+			}
+		}
+		stored := func(id string) (run *state.Run) {
+			if err := s.View(func(tx *state.Tx) (err error) { run, err = tx.Run(id); return err }); err != nil {
+				t.Fatal(err)
+			}
+			return run
+		}
+		want(0, 3, one)
+		want(1, 4, other)
+		want(2, 3, one, stored("run-2"), stored("run-4"))
+		w = report(t, s, clients)
+		one.Review.Ended = state.EndedDropped
+		w.happens(one)
+		synctest.Wait()
+		want(3, 3, stored("run-2"), stored("run-4"))
 	})
 }
 

@@ -49,8 +49,23 @@ func outcome(run *state.Run) (State, string) {
 	return standing(run)
 }
 
+// leftFor is what is said of a commit that a run has left for its own.
+func leftFor(run *state.Run) (State, string) {
+	if run.Kind != state.KindRollback {
+		return Canceled, "superseded: the run went on to " + short(run.Commit)
+	}
+	said := fmt.Sprintf("rolled back by %s to %s", or(run.Trigger.Actor, "deployer"), short(run.Commit))
+	if run.Trigger.Reason != "" {
+		said += ": " + run.Trigger.Reason
+	}
+	return Failure, said
+}
+
 // planned is what is said of a review.
 func planned(run *state.Run) (State, string) {
+	if run.Review != nil && run.Review.Ended == state.EndedDropped { // what was said must not stand in the way of a merge
+		return Success, "the pull request does not concern it any more"
+	}
 	switch run.Status {
 	case state.RunSucceeded, state.RunUnchanged:
 		return Success, "planned: " + summary(run.Changes)

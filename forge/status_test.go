@@ -34,6 +34,7 @@ func TestTheSentenceThatMatters(t *testing.T) {
 		{state.Run{Kind: state.KindRollback, Status: state.RunSucceeded, Trigger: state.Trigger{Actor: "ada"}}, Success, "live again and verified; rolled back by ada"},
 		{state.Run{Kind: state.KindReview, Status: state.RunFailed, Error: "compose: no such service"}, Failure, "cannot be deployed: compose: no such service"},
 		{state.Run{Kind: state.KindReview, Status: state.RunSucceeded}, Success, "planned: changes nothing"},
+		{state.Run{Kind: state.KindReview, Status: state.RunFailed, Review: &state.Review{Ended: state.EndedDropped}}, Success, "the pull request does not concern it any more"},
 	} {
 		run := row.run
 		run.Stack, run.Commit = "shop", "1"

@@ -14,6 +14,7 @@ type Proposal struct {
 	Snapshot *Snapshot // of it, or of the merge that the forge has made
 	Base     *Snapshot // the branch's tip
 	Behind   bool      // the branch has commits that Snapshot lacks
+	Left     string    // where it is behind: the commit that both come from; empty where that is not plain
 }
 
 // FetchProposal brings the commit of the first of refs that the remote has
@@ -51,7 +52,9 @@ func (m *Mirror) FetchProposal(ctx context.Context, branch, head string, refs ..
 	if err != nil {
 		return nil, r.explain(err)
 	}
-	p.Behind = !contained
+	if p.Behind = !contained; p.Behind {
+		p.Left = m.leaves(wanted, r.tip)
+	}
 	p.Snapshot, err = m.hand(ctx, wanted)
 	return p, err
 }
@@ -126,4 +129,39 @@ func (r *round) contains(commit, other plumbing.Hash) (bool, error) {
 		return there, nil
 	}
 	return r.showIn(other, commit)
+}
+
+// leaves returns the one commit at which the history of a commit leaves that
+// of a tip. A parent that is not there was not sent, so it is the tip's too.
+func (m *Mirror) leaves(commit, tip plumbing.Hash) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.opened()
+	if s == nil {
+		return ""
+	}
+	found := map[plumbing.Hash]bool{}
+	seen := map[plumbing.Hash]bool{commit: true}
+	for next := []plumbing.Hash{commit}; len(next) > 0; {
+		h := next[len(next)-1]
+		next = next[:len(next)-1]
+		c, err := s.commit(h)
+		if err != nil || s.isAncestor(h, tip) {
+			found[h] = true
+			continue
+		}
+		for _, p := range c.ParentHashes {
+			if !seen[p] {
+				seen[p] = true
+				next = append(next, p)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	for h := range found {
+		return h.String()
+	}
+	return ""
 }

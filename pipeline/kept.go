@@ -15,6 +15,7 @@ import (
 // A KeptRelease is a release opened from its sealed recipe.
 type KeptRelease struct {
 	Release *state.Release
+	Dir     string // of its files
 	Recipe  *project.Recipe
 	File    *File
 	Env     *secrets.Env
@@ -64,6 +65,7 @@ func (r *Runner) Open(stack *Stack, release *state.Release) (*KeptRelease, error
 	if err != nil {
 		return nil, err
 	}
+	stack = stack.in(release.Directory)
 	file, _, err := ReadFile(recipe, stack.Directory, release.Environment)
 	if err != nil {
 		return nil, err
@@ -80,7 +82,17 @@ func (r *Runner) Open(stack *Stack, release *state.Release) (*KeptRelease, error
 		return nil, err
 	}
 	p.PinImages(imagesByID(release.Images))
-	return &KeptRelease{Release: release, Recipe: recipe, File: file, Env: env, Project: p}, nil
+	return &KeptRelease{Release: release, Dir: stack.Directory, Recipe: recipe, File: file, Env: env, Project: p}, nil
+}
+
+// in is the stack with the folder that a release of it was in.
+func (s *Stack) in(directory string) *Stack {
+	if directory == "" || directory == s.Directory {
+		return s
+	}
+	there := *s
+	there.Directory = directory
+	return &there
 }
 
 // open opens a kept release for the execution: from here on its secrets,
@@ -105,8 +117,8 @@ func (r *Runner) resolveKept(stack *Stack, release *state.Release) (*project.Pro
 // world is what the kept release's checks may look at.
 func (k *KeptRelease) world(x *Execution) *check.World {
 	w := x.world()
-	w.Project, w.Env, w.Tree = k.Project, k.Env, k.Recipe
+	w.Project, w.Env, w.Tree, w.Dir = k.Project, k.Env, k.Recipe, k.Dir
 	w.Backups = lastBackups{x, k.Project}
-	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.Recipe, path.Join(x.Stack.Directory, name)) }
+	w.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(k.Recipe, path.Join(k.Dir, name)) }
 	return w
 }

@@ -28,7 +28,7 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 	before := side{}
 	if live := x.Known.Live; live != nil {
 		if kept, err := x.open(live); err == nil {
-			before = side{kept.Project, kept.rawFile(x.Stack.Directory)}
+			before = side{kept.Project, kept.rawFile(kept.Dir)}
 			changes.Against = live.Commit
 			explain(services, project.Compare(kept.Project, x.Project))
 		}
@@ -104,6 +104,9 @@ func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
 	x.foreseeVolumes(ctx, changes)
 	x.foreseeQuarantine(absent)
 	_ = x.judgePolicy(ctx)
+	if err := x.checkAdopted(changes); err != nil {
+		_ = x.Step(ctx, "adopt", func(context.Context) (string, error) { return "", err })
+	}
 	x.checkStatic(ctx)
 	changes.Checks = slices.Clone(x.stage.Steps[begin:])
 	return changes, nil

@@ -192,7 +192,7 @@ func (x *Execution) takeUp() error {
 	if err != nil {
 		return err
 	}
-	x.again, x.Release = kept, release
+	x.again, x.Release, x.Stack = kept, release, x.Stack.in(kept.Dir)
 	x.Tree, x.File, x.Env, x.Project = kept.Recipe, kept.File, kept.Env, kept.Project
 	x.Run.Commit, x.Run.Subject, x.Run.Environment = release.Commit, release.Subject, release.Environment
 	return nil

@@ -92,7 +92,8 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 		if err := x.settleStack(tx, known, end, at); err != nil {
 			return err
 		}
-		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID), tellOf(tx, run, at))
+		left := x.leftBehind()
+		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID), tellOf(tx, run, at), tellLeft(tx, run, left, at))
 	})
 	if err != nil {
 		return fmt.Errorf("store how the run ended: %w", err)
@@ -117,6 +118,24 @@ func tellOf(tx *state.Tx, run *state.Run, at time.Time) error {
 		return nil
 	}
 	return tx.AddNotice(run, at)
+}
+
+// leftBehind is the commit whose release a person's rollback has left; empty
+// for none.
+func (x *Execution) leftBehind() string {
+	left := x.Known.LastGood
+	if x.Run.Kind != state.KindRollback || x.Run.Status != state.RunSucceeded || left == nil || left.Commit == x.Run.Commit {
+		return ""
+	}
+	return left.Commit
+}
+
+// tellLeft has the forge told that what it says of a commit is no longer so.
+func tellLeft(tx *state.Tx, run *state.Run, commit string, at time.Time) error {
+	if commit == "" || run.Forge == "" {
+		return nil
+	}
+	return tx.AddNotice(&state.Run{ID: run.ID, Forge: run.Forge, Commit: commit, Status: state.RunSuperseded}, at)
 }
 
 // storeAgain is the time between two tries to store the end of a run.

@@ -75,7 +75,7 @@ func (x *Execution) adoptRelease(ctx context.Context, found *project.Running) (s
 	x.Run.Subject = "what ran before deployer"
 	x.Release = &state.Release{
 		ID: x.fingerprint(), Stack: x.Stack.Name, Subject: x.Run.Subject, Run: x.Run.ID,
-		Environment: x.environment(), Images: found.Images,
+		Environment: x.environment(), Directory: x.Stack.Directory, Images: found.Images,
 	}
 	x.Run.Release = x.Release.ID
 	return fmt.Sprintf("%d images by ID, %d volumes and %d networks by name", len(x.Release.ImageIDs()),

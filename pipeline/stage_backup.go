@@ -45,7 +45,7 @@ func (x *Execution) takeUpLive() error {
 	if err != nil {
 		return err
 	}
-	x.again, x.Release = kept, live
+	x.again, x.Release, x.Stack = kept, live, x.Stack.in(kept.Dir)
 	x.Tree, x.File, x.Env, x.Project = kept.Recipe, kept.File, kept.Env, kept.Project
 	x.Run.Commit, x.Run.Subject, x.Run.Environment, x.Run.Release = live.Commit, live.Subject, live.Environment, live.ID
 	return nil

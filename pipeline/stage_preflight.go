@@ -152,7 +152,7 @@ func (x *Execution) judge(ctx context.Context) error {
 		x.Release = &state.Release{
 			ID:    x.fingerprint(),
 			Stack: x.Stack.Name, Commit: x.Run.Commit, Subject: x.Run.Subject, Run: x.Run.ID,
-			Environment: x.environment(), Images: imageIDs(x.Project.Images),
+			Environment: x.environment(), Directory: x.Stack.Directory, Images: imageIDs(x.Project.Images),
 		}
 	}
 	x.Run.Release = x.Release.ID
@@ -172,6 +172,9 @@ func (x *Execution) judge(ctx context.Context) error {
 		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", short(x.Release.ID))}
 	}
 	x.Run.Changes = changes
+	if err := x.checkAdopted(changes); err != nil {
+		return x.Step(ctx, "adopt", func(context.Context) (string, error) { return "", err })
+	}
 	return nil
 }
 

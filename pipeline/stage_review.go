@@ -2,8 +2,8 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -20,37 +20,6 @@ var reviewWay = []stage{
 	{state.StageDecrypt, decryptReview, within(time.Minute)},
 	{state.StagePreflight, planReview, within(5 * time.Minute)},
 }
-
-// proposalRefs are where a forge keeps what a pull request would become: the
-// merge where it makes one, then what is proposed. A fork's branch has its
-// name in another repository, so it is not looked for in this one.
-func proposalRefs(provider string, r *state.Review) []string {
-	var refs []string
-	keep := func(prefix string, names ...string) {
-		for _, name := range names {
-			refs = append(refs, fmt.Sprintf("refs/%s/%d/%s", prefix, r.Pull, name))
-		}
-	}
-	switch provider {
-	case "github", "gitea", "forgejo", "azure-devops":
-		keep("pull", "merge", "head")
-	case "gogs":
-		keep("pull", "head")
-	case "gitlab":
-		keep("merge-requests", "merge", "head")
-	case "bitbucket-server":
-		keep("pull-requests", "from")
-	}
-	if !r.Fork && r.HeadRef != "" {
-		refs = append(refs, r.HeadRef)
-	}
-	return refs
-}
-
-const (
-	mergeTries = 3 // a forge makes the merge a moment after it tells of the pull request
-	mergePause = 2 * time.Second
-)
 
 // fetchReview brings what the pull request would become, and the base.
 func fetchReview(ctx context.Context, x *Execution) error {
@@ -75,17 +44,9 @@ func fetchReview(ctx context.Context, x *Execution) error {
 
 func (x *Execution) fetchProposal(ctx context.Context) (string, error) {
 	review := *x.Run.Review
-	refs := proposalRefs(x.Stack.Provider, &review)
-	if len(refs) == 0 {
-		return "", WithHint(errors.New("the forge keeps no ref for this pull request in the repository that is deployed"),
-			"plan it by hand: deployer plan DIR")
-	}
-	p, err := x.proposalOf(ctx, refs, &review)
+	p, err := FetchProposal(ctx, x.Stack.Mirror, x.Stack.Provider, x.Stack.Branch, &review)
 	if err != nil {
 		return "", err
-	}
-	if review.Fork { // it may not choose what else the server fetches
-		p.Snapshot.LimitTo(p.Base)
 	}
 	x.Snapshot, x.Tree, x.base = p.Snapshot, p.Snapshot, p.Base
 	review.Behind = p.Behind
@@ -103,24 +64,6 @@ func (x *Execution) fetchProposal(ctx context.Context) (string, error) {
 		what += ", which is behind " + review.Base
 	}
 	return fmt.Sprintf("pull request %d: %s, %s", review.Pull, short(p.Snapshot.Commit), what), nil
-}
-
-// proposalOf fetches the proposal. Where the forge makes merges, one that is
-// not there yet is waited for, unless the head already has all of the base: it
-// is then what the merge would be.
-func (x *Execution) proposalOf(ctx context.Context, refs []string, r *state.Review) (p *gitsync.Proposal, err error) {
-	makes := x.Stack.Provider == "github" || x.Stack.Provider == "gitlab" || x.Stack.Provider == "azure-devops"
-	for try := 1; ; try++ {
-		p, err = x.Stack.Mirror.FetchProposal(ctx, x.Stack.Branch, r.Head, refs...)
-		if err != nil || !p.Behind || !makes || try == mergeTries {
-			return p, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-time.After(mergePause):
-		}
-	}
 }
 
 // unconcernedByProposal says why a pull request does not concern the stack,
@@ -162,6 +105,7 @@ func planReview(ctx context.Context, x *Execution) error {
 	if err != nil {
 		return err
 	}
+	changes.Notes = append(x.folderNotes(), changes.Notes...)
 	x.Run.Changes = changes
 	return x.judgePlan(changes)
 }
@@ -181,11 +125,13 @@ func (x *Execution) judgePlan(changes *state.Changes) error {
 // planFork compares a fork's files with the base's, both with the example's
 // values in the place of the env: no secret, no key and no Engine takes part.
 func (x *Execution) planFork(ctx context.Context) error {
-	before, err := x.standIn(ctx, x.base)
-	if err != nil {
-		return fmt.Errorf("the base: %w", err)
+	var before, after *project.Project
+	var err error
+	if _, there := fs.Stat(x.base, x.Stack.Directory); there == nil { // a folder that is new has no base
+		if before, err = x.standIn(ctx, x.base); err != nil {
+			return fmt.Errorf("the base: %w", err)
+		}
 	}
-	var after *project.Project
 	err = x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		if after, err = x.standIn(ctx, x.Snapshot); err != nil {
 			return "", hintElse(err, "correct the file and push again")
@@ -203,7 +149,7 @@ func (x *Execution) planFork(ctx context.Context) error {
 	changes.Against = x.base.Commit
 	x.detail(changes, side{before, x.FileRaw}, side{after, file})
 	changes.Secrets, changes.Values = nil, nil // they are the example's
-	changes.Notes = append(changes.Notes,
+	changes.Notes = append(append(x.folderNotes(), changes.Notes...),
 		"reduced: it comes from another repository, so nothing was decrypted and the values of "+x.exampleName()+" stand for the real ones",
 		"compared with "+x.Run.Review.Base+", not with what runs; checks that need the environment run when it is merged")
 	if len(changes.Pipeline) > 0 {

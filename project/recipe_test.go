@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 func kept(t *testing.T) Source {
@@ -59,6 +61,30 @@ func TestRecipeResolvesToTheSameProject(t *testing.T) {
 	}
 	if !again.taint.secret("battery-staple-top-secret-value") {
 		t.Error("what is secret is no longer known")
+	}
+}
+
+// What runs without networks and volumes can be run again too.
+func TestRecipeOfContainersWithNothingBesides(t *testing.T) {
+	running := &Running{Compose: &types.Project{Name: "shop", Services: types.Services{
+		"web": {Name: "web", ContainerSpec: types.ContainerSpec{
+			Image: "sha256:" + strings.Repeat("1", 64), NetworkMode: "none", Environment: types.NewMappingWithEquals([]string{"A=$1"}),
+		}},
+	}}}
+	recipe, err := running.Recipe("apps/shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := recipe.Env()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := source(nil)
+	src.Tree, src.Dir, src.Name, src.Env, src.OpenEnv = recipe, "apps/shop", "shop", env, recipe.OpenEnv
+	p := mustLoad(t, src)
+	web := p.Compose.Services["web"]
+	if web.NetworkMode != "none" || len(p.Compose.Networks) != 0 || *web.Environment["A"] != "$1" {
+		t.Errorf("it resolves to %+v", web)
 	}
 }
 

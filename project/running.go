@@ -58,7 +58,11 @@ func (r *Running) Recipe(dir string) (*Recipe, error) {
 		}
 	}
 	for _, key := range []string{"networks", "volumes"} {
-		tree[key] = literal(tree[key])
+		if tree[key] != nil { // a project may have none
+			tree[key] = literal(tree[key])
+		} else {
+			delete(tree, key)
+		}
 	}
 	compose, err := json.MarshalIndent(tree, "", "  ") // which is YAML too
 	if err != nil {

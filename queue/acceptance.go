@@ -24,7 +24,7 @@ type acceptance struct {
 
 // accept takes one delivery.
 func (a *acceptance) accept(d *delivery) error {
-	d.receipt = state.Receipt{}
+	d.receipt, d.pushed, d.pulled = state.Receipt{}, false, false
 	taken, err := a.alreadyTaken(d)
 	if err != nil {
 		return err
@@ -40,6 +40,9 @@ func (a *acceptance) accept(d *delivery) error {
 				return err
 			}
 			d.receipt.Reviews, d.receipt.Ignored = append(d.receipt.Reviews, reviews...), ignored
+			if err := a.announcePull(d, event); err != nil {
+				return err
+			}
 			continue
 		}
 		runs, ignored, err := a.acceptEvent(d.repository, event)
@@ -90,7 +93,7 @@ func (a *acceptance) announce(d *delivery, event state.Event) error {
 		return nil
 	}
 	for _, t := range a.q.setup.Load().origin.templates {
-		if t.Repository != d.repository || "refs/heads/"+t.Branch != event.Ref {
+		if t.Repository != d.repository || t.ref() != event.Ref {
 			continue
 		}
 		kept, err := a.tx.Template(t.Name)
@@ -101,7 +104,7 @@ func (a *acceptance) announce(d *delivery, event state.Event) error {
 		if err := a.tx.PutTemplate(kept); err != nil {
 			return err
 		}
-		d.receipt.Pending = true
+		d.receipt.Pending, d.pushed = true, true
 	}
 	return nil
 }

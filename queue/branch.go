@@ -27,6 +27,7 @@ type branch struct {
 	poll       time.Duration
 	templates  []*Template
 	wake       chan struct{} // gets a signal when a push was announced
+	pulled     chan struct{} // likewise, of a pull request
 	said       string        // the collisions that were logged last
 }
 
@@ -42,6 +43,7 @@ func (q *Queue) watchBranches(ctx context.Context) <-chan struct{} {
 			var group sync.WaitGroup
 			for _, b := range o.branches {
 				group.Go(func() { q.watchBranch(watching, b) })
+				group.Go(func() { q.watchPulls(watching, b) })
 			}
 			select {
 			case <-ctx.Done():
@@ -77,16 +79,26 @@ func (q *Queue) watchBranch(ctx context.Context, b *branch) {
 	}
 }
 
-// lookSoon has the branches of a repository looked at.
-func (q *Queue) lookSoon(repository string) {
+// lookSoon has the branches of a repository, or the pull requests on them,
+// looked at.
+func (q *Queue) lookSoon(d *delivery) {
 	for _, b := range q.setup.Load().origin.branches {
-		if b.repository != repository {
+		if b.repository != d.repository {
 			continue
 		}
-		select {
-		case b.wake <- struct{}{}:
-		default:
+		if d.pushed {
+			signal(b.wake)
 		}
+		if d.pulled {
+			signal(b.pulled)
+		}
+	}
+}
+
+func signal(to chan struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
 	}
 }
 
@@ -145,6 +157,7 @@ func (q *Queue) refold(b *branch, tip string, found map[string][]string) (inForc
 		return false, nil
 	}
 	var e *expansion
+	again := false // pull requests are to be looked at
 	err = q.store.Update(func(tx *state.Tx) error {
 		kept, err := keptTemplates(tx, o)
 		if err != nil {
@@ -165,6 +178,10 @@ func (q *Queue) refold(b *branch, tip string, found map[string][]string) (inForc
 		for _, t := range b.templates {
 			k := kept[t.Name]
 			k.Folders = slices.DeleteFunc(slices.Clone(k.Folders), func(d string) bool { return !e.has(t, d) })
+			if !slices.Equal(before[t.Name], k.Folders) {
+				lookAtPullsAgain(k, b.name+" has other folders")
+				again = again || len(k.Pulls) > 0
+			}
 			if err := tx.PutTemplate(k); err != nil {
 				return err
 			}
@@ -173,6 +190,9 @@ func (q *Queue) refold(b *branch, tip string, found map[string][]string) (inForc
 	})
 	if err != nil {
 		return false, err
+	}
+	if again {
+		signal(b.pulled)
 	}
 	q.sayCollisions(b, e.collisions)
 	q.swap(&setup{stacks: e.stacks, workers: o.workers, origin: o, replaced: make(chan struct{})})
@@ -221,6 +241,6 @@ func (q *Queue) sayCollisions(b *branch, collisions []collision) {
 	}
 	b.said = said
 	for _, text := range texts {
-		q.log.Error(text, "repository", b.repository, "branch", b.name, "hint", "the folder is not deployed: rename it, or change the other in deployer.yaml")
+		q.log.Error(text, "repository", b.repository, "branch", b.name, "hint", refusedHint)
 	}
 }

@@ -59,7 +59,7 @@ func (q *Queue) queueConcerned(ctx context.Context, b *branch, tip *gitsync.Snap
 			return err
 		}
 	}
-	var queued, superseded []*state.Run
+	var queued, superseded, reviews []*state.Run
 	err := q.store.Update(func(tx *state.Tx) error {
 		queued, superseded = nil, nil
 		for _, s := range stacks {
@@ -88,12 +88,34 @@ func (q *Queue) queueConcerned(ctx context.Context, b *branch, tip *gitsync.Snap
 				return err
 			}
 		}
+		moved, err := q.reviewsMoved(tx, queued)
+		if err != nil {
+			return err
+		}
+		reviews = moved
 		return errors.Join(settleAnnounced(tx, b, announced), rememberRuns(tx, b.repository, announced, queued))
 	})
 	if err == nil && len(queued) > 0 {
-		q.changed(append(superseded, queued...)...)
+		q.changed(slices.Concat(superseded, queued, reviews)...)
 	}
 	return err
+}
+
+// reviewsMoved has the reviews planned again of the stacks that runs are
+// queued for.
+func (q *Queue) reviewsMoved(tx *state.Tx, queued []*state.Run) ([]*state.Run, error) {
+	a := &acceptance{q: q, tx: tx, now: q.now().UTC(), known: map[string]*state.Stack{}}
+	for _, run := range queued {
+		stack, err := q.stack(run.Stack)
+		if err != nil {
+			continue // deployer.yaml was read again meanwhile
+		}
+		by := run.Trigger
+		if err := a.baseMoved(stack, by); err != nil {
+			return nil, err
+		}
+	}
+	return a.changed, a.store()
 }
 
 // inFolders are the stacks in the folders of a branch, by name.

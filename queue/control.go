@@ -142,12 +142,12 @@ func (q *Queue) newRun(stack *pipeline.Stack, kind state.RunKind, by state.Trigg
 
 // ask queues what a person wants, where nothing refuses it.
 func (q *Queue) ask(run *state.Run) error {
-	stack, err := q.stack(run.Stack)
-	if err != nil {
-		return err
+	stack, ok := q.stackOf(run)
+	if !ok {
+		return fmt.Errorf("stack %s: %w", run.Stack, state.ErrNotFound)
 	}
 	var superseded []*state.Run
-	err = q.store.Update(func(tx *state.Tx) error {
+	err := q.store.Update(func(tx *state.Tx) error {
 		known, err := tx.Stack(run.Stack)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"deployer/gitsync/gittest"
@@ -54,6 +55,34 @@ func TestRollbackGoesToTheGoodReleaseBeforeAndQuarantinesTheOneItLeaves(t *testi
 		t.Errorf("pin %+v, %s: want no pin, so that the next new release deploys", s.Pin, s.Sync())
 	}
 	b.deployed("three", b.app("shop", "app:3", ""))
+}
+
+func TestTheForgeIsToldOnceOfTheCommitThatARollbackLeaves(t *testing.T) {
+	b := newBench(t).serve()
+	b.stacks[0].Reports = true
+	first, second := twice(b)
+	told := func() (left []string) {
+		b.must(b.store.View(func(tx *state.Tx) error {
+			for n, err := tx.NextNotice(0); err == nil; n, err = tx.NextNotice(n.Number) {
+				if run := b.run(n.Run); n.Commit != run.Commit {
+					left = append(left, n.Commit)
+				}
+			}
+			return nil
+		}))
+		return left
+	}
+	if got := told(); len(got) != 0 {
+		t.Fatalf("before: %v", got)
+	}
+	run := b.ends(b.rollback(state.RunTarget{}), state.RunSucceeded)
+	if got := told(); !slices.Equal(got, []string{second.Commit}) || run.Commit != first.Commit {
+		t.Errorf("told of %v, want %s", got, second.Commit)
+	}
+	b.ends(b.rollback(state.RunTarget{Release: first.ID}), state.RunUnchanged) // there is nothing to leave
+	if got := told(); len(got) != 1 {
+		t.Errorf("told of %v", got)
+	}
 }
 
 func TestPushBesideTheStackDoesNotHideWhatWasRolledBack(t *testing.T) {

@@ -61,9 +61,9 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 	if slices.Contains([]state.RunKind{state.KindAdopt, state.KindRestart, state.KindRemove, state.KindRestore}, old.Kind) {
 		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of kind %s", id, old.Kind), Hint: "whoever may do that asks for it again: `deployer " + string(old.Kind) + " --help`"}
 	}
-	stack, err := q.stack(old.Stack)
-	if err != nil {
-		return nil, err
+	stack, ok := q.stackOf(old)
+	if !ok {
+		return nil, fmt.Errorf("stack %s: %w", old.Stack, state.ErrNotFound)
 	}
 	by.Reason = strings.TrimSpace("retry of run " + id + " " + by.Reason)
 	run := q.newRun(stack, old.Kind, by, old.Want)
@@ -71,6 +71,9 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 	if old.Kind == state.KindReview {
 		if old.Review.Ended != "" {
 			return nil, &state.Refusal{Reason: fmt.Sprintf("pull request %d was %s", old.Review.Pull, old.Review.Ended), Hint: "plan the branch itself: deployer plan " + old.Stack}
+		}
+		if old.Review.Folder.Settled() {
+			return nil, &state.Refusal{Reason: fmt.Sprintf("what becomes of folder %s was read from pull request %d", old.Review.Folder.Directory, old.Review.Pull), Hint: "it is read again when the pull request changes"}
 		}
 		run = again(old, by, q.now().UTC(), stack)
 	}

@@ -14,6 +14,8 @@ type delivery struct {
 	repository string
 	events     []state.Event
 	receipt    state.Receipt
+	pushed     bool // a branch with templates is to be looked at
+	pulled     bool // likewise a pull request on one
 	stored     chan error
 }
 

@@ -124,7 +124,7 @@ func (q *Queue) busy(stack *pipeline.Stack, start []*state.Run) bool {
 
 // tryStart makes a waiting run a running one where nothing stands in its way.
 func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start, active []*state.Run, slots int) (bool, error) {
-	stack, ok := q.stacks()[run.Stack]
+	stack, ok := q.stackOf(run)
 	if !ok {
 		at := q.now().UTC()
 		run.Status, run.FinishedAt = state.RunCanceled, &at
@@ -168,7 +168,7 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start, active []*state.Ru
 
 // start works on a run in a goroutine of its own. q.mu is held.
 func (q *Queue) start(run *state.Run) {
-	stack := q.stacks()[run.Stack]
+	stack, _ := q.stackOf(run)
 	stopping, stop := context.WithCancelCause(context.Background())
 	canceled, cancel := context.WithCancelCause(stopping)
 	q.running[run.ID] = &running{stack: stack, kind: run.Kind, stop: stop, cancel: cancel}

@@ -105,8 +105,8 @@ func (q *Queue) storeWaiting() {
 		}
 		q.intake.expect(len(batch))
 		for _, d := range batch {
-			if err == nil && d.receipt.Pending {
-				q.lookSoon(d.repository)
+			if err == nil && (d.pushed || d.pulled) {
+				q.lookSoon(d)
 			}
 			d.stored <- err
 		}

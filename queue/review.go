@@ -33,7 +33,7 @@ func (a *acceptance) pullRequest(repository string, event state.Event) (reviews 
 	ignored = fmt.Sprintf("no stack follows %s", p.Base)
 	for _, stack := range stacks {
 		if p.Fork && !stack.PlanForks {
-			ignored = fmt.Sprintf("pull request %d comes from another repository, and forge.forks of %s is ignore", p.Number, repository)
+			ignored = forksIgnored(p.Number, repository)
 			continue
 		}
 		run := &state.Run{
@@ -76,11 +76,21 @@ func (a *acceptance) propose(run *state.Run) error {
 // retarget ends the reviews of stacks that a pull request is no longer
 // proposed to, since it goes to another branch now.
 func (a *acceptance) retarget(repository string, p *state.PullRequest, to []*pipeline.Stack) error {
+	away := &state.PullRequest{Number: p.Number, Action: state.PullClosed}
 	for _, stack := range a.q.ofRepository(repository) {
-		if slices.Contains(to, stack) {
+		if slices.Contains(to, stack) || stack.Template != "" && stack.Ref() == p.Base { // a look finds out
 			continue
 		}
-		if _, err := a.endReview(stack, &state.PullRequest{Number: p.Number, Action: state.PullClosed}); err != nil {
+		if _, err := a.endReview(stack.Name, away); err != nil {
+			return err
+		}
+	}
+	names, err := a.forgetPull(repository, p.Number, func(t *Template) bool { return t.ref() != p.Base })
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, err := a.endReview(name, away); err != nil {
 			return err
 		}
 	}
@@ -105,6 +115,9 @@ func (a *acceptance) baseMoved(stack *pipeline.Stack, by state.Trigger) error {
 		}
 		if old == nil {
 			known.Withdraw(p.Pull)
+			continue
+		}
+		if old.Review.Folder.Settled() { // what moves the base is not its plan's matter
 			continue
 		}
 		if old.Status.Terminal() || old.Status == state.RunRunning {
@@ -178,6 +191,30 @@ func (q *Queue) reviewWaits(run *state.Run, active []*state.Run) bool {
 		}
 		return other.Status == state.RunRunning || other.Status == state.RunQueued
 	})
+}
+
+// stackOf returns the stack that a run is of. That of a review may be one that
+// the pull request only makes, or moves to another folder.
+func (q *Queue) stackOf(run *state.Run) (*pipeline.Stack, bool) {
+	setup := q.setup.Load()
+	stack, ok := setup.stacks[run.Stack]
+	if run.Review == nil || run.Review.Folder == nil {
+		return stack, ok
+	}
+	folder := run.Review.Folder
+	if ok && stack.Template == folder.Template && stack.Directory == folder.Directory && !stack.Left {
+		return stack, true
+	}
+	for _, t := range setup.origin.templates {
+		if t.Name != folder.Template {
+			continue
+		}
+		if made, err := t.Make(run.Stack, folder.Directory); err == nil {
+			made.Template = t.Name
+			return made, true
+		}
+	}
+	return nil, false
 }
 
 // ofRepository returns the stacks of a repository, by name.

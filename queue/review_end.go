@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"deployer/pipeline"
 	"deployer/state"
@@ -10,9 +11,17 @@ import (
 
 // endReviews marks the reviews of a pull request that is closed or merged.
 func (a *acceptance) endReviews(repository string, p *state.PullRequest) (said string, err error) {
-	ended := 0
+	names, err := a.forgetPull(repository, p.Number, func(*Template) bool { return true })
+	if err != nil {
+		return "", err
+	}
 	for _, stack := range a.q.ofRepository(repository) {
-		done, err := a.endReview(stack, p)
+		names = append(names, stack.Name)
+	}
+	slices.Sort(names)
+	ended := 0
+	for _, name := range slices.Compact(names) {
+		done, err := a.endReview(name, p)
 		if err != nil {
 			return "", err
 		}
@@ -34,8 +43,8 @@ func (a *acceptance) endReviews(repository string, p *state.PullRequest) (said s
 
 // endReview marks the newest review of one stack. Of a merge the stack goes on
 // to remember it, until the deploy of the merge says how it ended.
-func (a *acceptance) endReview(stack *pipeline.Stack, p *state.PullRequest) (bool, error) {
-	known, err := a.stack(stack.Name)
+func (a *acceptance) endReview(stack string, p *state.PullRequest) (bool, error) {
+	known, err := a.stack(stack)
 	if err != nil {
 		return false, err
 	}
@@ -50,10 +59,11 @@ func (a *acceptance) endReview(stack *pipeline.Stack, p *state.PullRequest) (boo
 	ended := state.Review{Ended: state.EndedClosed}
 	if p.Action == state.PullMerged {
 		ended.Ended, ended.Merged = state.EndedMerged, p.MergeCommit
+		settled := runs[len(runs)-1].Review.Folder.Settled() // no deploy follows
 		if ended.Outcome, err = a.outcomeOf(known, p.MergeCommit); err != nil {
 			return false, err
 		}
-		if ended.Outcome == nil {
+		if ended.Outcome == nil && !settled {
 			known.Propose(state.Proposal{Pull: p.Number, Run: runs[len(runs)-1].ID, Ended: true, Merged: p.MergeCommit})
 		}
 	}

@@ -24,9 +24,14 @@ type Template struct {
 	Folder     string // the one whose folders are stacks
 	Poll       time.Duration
 	Mirror     *gitsync.Mirror
+	Provider   string // of its webhooks
+	Reports    bool   // the repository's forge is told
+	PlanForks  bool   // pull requests from other repositories get a reduced plan
 	// Make makes the stack of one folder, given its name and directory.
 	Make func(name, directory string) (*pipeline.Stack, error)
 }
+
+func (t *Template) ref() string { return "refs/heads/" + t.Branch }
 
 // stackFiles make a folder one of a stack.
 var stackFiles = []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", pipeline.FileName}
@@ -72,7 +77,7 @@ func newOrigin(stacks []*pipeline.Stack, workers int, templates []*Template) *or
 		at := slices.IndexFunc(o.branches, func(b *branch) bool { return b.repository == t.Repository && b.name == t.Branch })
 		if at < 0 {
 			at = len(o.branches)
-			o.branches = append(o.branches, &branch{repository: t.Repository, name: t.Branch, mirror: t.Mirror, poll: t.Poll, wake: make(chan struct{}, 1)})
+			o.branches = append(o.branches, &branch{repository: t.Repository, name: t.Branch, mirror: t.Mirror, poll: t.Poll, wake: make(chan struct{}, 1), pulled: make(chan struct{}, 1)})
 		}
 		o.branches[at].templates = append(o.branches[at].templates, t)
 	}
@@ -81,6 +86,7 @@ func newOrigin(stacks []*pipeline.Stack, workers int, templates []*Template) *or
 
 // A collision is why a folder is no stack.
 type collision struct {
+	place        // that is none
 	stack string // the name that it would have
 	text  string // names the folder, and what stands in its way
 }
@@ -148,17 +154,17 @@ func (e *expansion) settle(name string, places []place) {
 	switch holder := e.titles[name]; {
 	case holder != "":
 		for _, p := range places {
-			e.refuse(name, "%s and %s have the same name", p, holder)
+			e.refuse(name, p, "%s and %s have the same name", p, holder)
 		}
 		return
 	case len(places) > 1 && !places[0].known:
 		for i, p := range places {
-			e.refuse(name, "%s and %s have the same name", p, places[(i+1)%len(places)])
+			e.refuse(name, p, "%s and %s have the same name", p, places[(i+1)%len(places)])
 		}
 		return
 	}
 	for _, p := range places[1:] {
-		e.refuse(name, "%s and %s have the same name", p, places[0])
+		e.refuse(name, p, "%s and %s have the same name", p, places[0])
 	}
 	e.add(name, places[0])
 }
@@ -167,14 +173,14 @@ func (e *expansion) settle(name string, places []place) {
 func (e *expansion) add(name string, p place) {
 	s, err := p.template.Make(name, p.directory)
 	if err != nil {
-		e.refuse(name, "%s cannot be a stack: %v", p, err)
+		e.refuse(name, p, "%s cannot be a stack: %v", p, err)
 		return
 	}
 	for _, other := range slices.Sorted(maps.Keys(e.stacks)) {
 		o := e.stacks[other]
 		shares := o.Repository == s.Repository && o.Directory == s.Directory && o.Environment != s.Environment
 		if o.Claim == s.Claim && !shares {
-			e.refuse(other, "%s and %s claim the same project, %s", p, e.titles[other], s.Project)
+			e.refuse(other, p, "%s and %s claim the same project, %s", p, e.titles[other], s.Project)
 			return
 		}
 	}
@@ -182,14 +188,19 @@ func (e *expansion) add(name string, p place) {
 	e.stacks[name], e.titles[name] = s, p.String()
 }
 
-func (e *expansion) refuse(stack, format string, args ...any) {
-	e.collisions = append(e.collisions, collision{stack, fmt.Sprintf(format, args...)})
+func (e *expansion) refuse(stack string, p place, format string, args ...any) {
+	e.collisions = append(e.collisions, collision{p, stack, fmt.Sprintf(format, args...)})
 }
 
 // has reports whether a folder is a stack.
 func (e *expansion) has(t *Template, directory string) bool {
 	s := e.stacks[path.Base(directory)]
 	return s != nil && s.Template == t.Name && s.Directory == directory && !s.Left
+}
+
+// leftAlone is what the stack of a folder says that is gone.
+func leftAlone(s *pipeline.Stack, branch string) string {
+	return fmt.Sprintf("folder %s is no longer on %s: what runs of it was left alone; bring the folder back, or stop project %s by hand", s.Directory, branch, s.Project)
 }
 
 // warnings are what people should know of each stack's place, by name; empty
@@ -203,7 +214,7 @@ func (e *expansion) warnings(templates []*Template) map[string]string {
 		}
 		for _, t := range templates {
 			if t.Name == s.Template {
-				out[name] = fmt.Sprintf("folder %s is no longer on %s: what runs of it was left alone; bring the folder back, or stop project %s by hand", s.Directory, t.Branch, s.Project)
+				out[name] = leftAlone(s, t.Branch)
 			}
 		}
 	}

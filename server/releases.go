@@ -26,11 +26,14 @@ func viewRelease(r *state.Release) *releaseView {
 	if r == nil {
 		return nil
 	}
-	v := releaseView(*r)
+	v := &releaseView{
+		ID: r.ID, Stack: r.Stack, Commit: r.Commit, Subject: r.Subject, Run: r.Run, Environment: r.Environment,
+		Images: r.Images, At: r.At, VerifiedAt: r.VerifiedAt,
+	}
 	if v.Images == nil {
 		v.Images = map[string]string{}
 	}
-	return &v
+	return v
 }
 
 type releaseList struct {

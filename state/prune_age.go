@@ -45,9 +45,9 @@ func (t *Tx) pruneReleases(stack string, oldest time.Time) error {
 	return nil
 }
 
-// pruneByAge forgets old deliveries and audit entries.
+// pruneByAge forgets old deliveries, audit entries, and what comments show.
 func (s *Store) pruneByAge(ctx context.Context, oldest time.Time) error {
-	for _, bucket := range [][]byte{bucketDeliveries, bucketAudit} {
+	for _, bucket := range [][]byte{bucketDeliveries, bucketAudit, bucketShown} {
 		old, err := s.olderThan(bucket, oldest)
 		if err != nil {
 			return err
@@ -75,7 +75,11 @@ func (s *Store) pruneByAge(ctx context.Context, oldest time.Time) error {
 // olderThan returns the keys of a bucket whose records are from before a time.
 func (s *Store) olderThan(bucket []byte, oldest time.Time) (keys [][]byte, err error) {
 	err = s.View(func(t *Tx) error {
-		return t.tx.Bucket(bucket).ForEach(func(k, v []byte) error {
+		records := t.tx.Bucket(bucket)
+		if records == nil {
+			return nil
+		}
+		return records.ForEach(func(k, v []byte) error {
 			var record struct {
 				At time.Time `json:"at"`
 			}

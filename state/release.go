@@ -15,8 +15,9 @@ type Release struct {
 	Subject     string            `json:"subject,omitempty"`
 	Run         string            `json:"run"`
 	Environment string            `json:"environment,omitempty"`
-	Images      map[string]string `json:"images"` // service → image ID or digest
-	At          time.Time         `json:"at"`     // when it became live
+	Directory   string            `json:"directory,omitempty"` // of its files, which a later one may have left
+	Images      map[string]string `json:"images"`              // service → image ID or digest
+	At          time.Time         `json:"at"`                  // when it became live
 	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
 }
 

@@ -17,12 +17,39 @@ type Review struct {
 	Merged  string `json:"merged,omitempty"`   // the commit that the merge made, where it is known
 
 	Outcome *Outcome `json:"outcome,omitempty"` // of the deploy of what was merged
+
+	Folder *Folder `json:"folder,omitempty"` // of a stack that a template stands for
+}
+
+// A Folder is the place of a stack that is made of it, as a pull request would
+// leave it.
+type Folder struct {
+	Template  string       `json:"template"`
+	Directory string       `json:"directory"`
+	Change    FolderChange `json:"change,omitempty"` // empty: it stays
+	Other     string       `json:"other,omitempty"`  // where it was, or what has its files
+}
+
+// FolderChange is what a merge makes of a folder's stack.
+type FolderChange string
+
+const (
+	FolderAdded   FolderChange = "added"   // a new stack, or one that comes back
+	FolderMoved   FolderChange = "moved"   // the stack goes on in this folder
+	FolderRemoved FolderChange = "removed" // the stack stays as it runs, and is deployed no more
+	FolderRefused FolderChange = "refused" // it is no stack
+)
+
+// Settled reports whether the plan is made by the look at the folders alone.
+func (f *Folder) Settled() bool {
+	return f != nil && (f.Change == FolderRemoved || f.Change == FolderRefused)
 }
 
 // Ends of a review.
 const (
-	EndedMerged = "merged"
-	EndedClosed = "closed"
+	EndedMerged  = "merged"
+	EndedClosed  = "closed"
+	EndedDropped = "dropped" // the pull request concerns the stack no more
 )
 
 // An Outcome is how the run ended that deployed what a review planned.

@@ -29,6 +29,7 @@ var (
 	bucketHolds      = []byte("holds")          // stack → Hold
 	bucketIssuances  = []byte("issuances")      // time 0x00 kind 0x00 names 0x00 nth → Issuance
 	bucketTemplates  = []byte("templates")      // name → Template
+	bucketShown      = []byte("shown")          // repository 0x00 pull request → Shown
 
 	keySchema = []byte("schema")
 )
@@ -36,7 +37,7 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances, bucketTemplates}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances, bucketTemplates, bucketShown}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 

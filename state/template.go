@@ -15,6 +15,7 @@ type Template struct {
 	Folders []string    `json:"folders,omitempty"` // of the tip, that are stacks
 	Left    []string    `json:"left,omitempty"`    // that were, and are no longer on the branch
 	Pending []Announced `json:"pending,omitempty"` // pushes that were taken and not looked at yet, the newest last
+	Pulls   []Pull      `json:"pulls,omitempty"`   // pull requests on the branch that are open, the newest last
 }
 
 // An Announced is what a delivery said of a push.
@@ -37,6 +38,48 @@ func (t *Template) Announce(a Announced) {
 // maxAnnounced bounds the pushes that wait to be looked at: all of them lead
 // to the branch's tip.
 const maxAnnounced = 100
+
+// A Pull is an open pull request on a template's branch, as it was last
+// announced, and what it was planned for.
+type Pull struct {
+	PullRequest
+	Delivery string   `json:"delivery,omitempty"`
+	Actor    string   `json:"actor,omitempty"`
+	Title    string   `json:"title,omitempty"`
+	Author   string   `json:"author,omitempty"`
+	Reason   string   `json:"reason,omitempty"`  // why it is looked at again
+	Waiting  bool     `json:"waiting,omitempty"` // to be looked at
+	Stacks   []string `json:"stacks,omitempty"`  // that it was found to concern
+}
+
+// Pull returns what is kept of a pull request, nil for nothing.
+func (t *Template) Pull(number int) *Pull {
+	for i := range t.Pulls {
+		if t.Pulls[i].Number == number {
+			return &t.Pulls[i]
+		}
+	}
+	return nil
+}
+
+// PutPull notes a pull request in the place of what was known of it; the
+// oldest are forgotten first.
+func (t *Template) PutPull(p Pull) {
+	t.DropPull(p.Number)
+	t.Pulls = append(t.Pulls, p)
+	t.Pulls = t.Pulls[max(0, len(t.Pulls)-maxProposals):]
+}
+
+// DropPull forgets a pull request and returns what was known of it, nil for nothing.
+func (t *Template) DropPull(number int) *Pull {
+	i := slices.IndexFunc(t.Pulls, func(p Pull) bool { return p.Number == number })
+	if i < 0 {
+		return nil
+	}
+	dropped := t.Pulls[i]
+	t.Pulls = slices.Delete(t.Pulls, i, i+1)
+	return &dropped
+}
 
 // Template returns what is kept of a template; a new one where nothing is.
 func (t *Tx) Template(name string) (*Template, error) {

@@ -1,26 +1,78 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func newAdopt() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "adopt STACK", Short: "Make what runs already the stack's first good release", GroupID: groupServer, Args: cobra.ExactArgs(1),
-		Long: "The containers of the stack's compose project stay as they are and become the first release to go back to.\nNothing is recreated. `deployer plan` on the server's API, or the first run, says what the first deploy would recreate, and why.",
+		Use: "adopt STACK…|--all", Short: "Make what runs already the stack's first good release", GroupID: groupServer, Args: cobra.ArbitraryArgs,
+		Long: `The containers of the stack's compose project stay as they are and become the first release to go back to.
+Nothing is recreated. "deployer plan STACK" says what the first deploy would recreate, and why.
+
+With --all: every stack that nothing was deployed of yet.`,
 	}
 	connect, ask := serverFlags(cmd), askFlags(cmd)
+	all := cmd.Flags().Bool("all", false, "every stack that nothing was deployed of yet")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *all == (len(args) > 0) {
+			return usageError("name the stacks, or say --all")
+		}
 		c, err := connect()
 		if err != nil {
 			return err
 		}
-		return ask.send(cmd.Context(), c, cmd.OutOrStdout(), stackPath(args[0], "/adopt"), map[string]string{"reason": *ask.reason})
+		if *all {
+			if args, err = c.neverDeployed(cmd.Context()); err != nil {
+				return err
+			}
+		}
+		return ask.sendEach(cmd, c, args, "/adopt")
 	}
 	return cmd
+}
+
+// neverDeployed names the stacks that have no release yet.
+func (c *apiClient) neverDeployed(ctx context.Context) (names []string, err error) {
+	var answer struct {
+		Stacks []stackView `json:"stacks"`
+	}
+	err = c.do(ctx, http.MethodGet, "/api/v1/stacks", nil, &answer)
+	for _, s := range answer.Stacks {
+		if s.Live == nil && s.LastGood == nil {
+			names = append(names, s.Name)
+		}
+	}
+	return names, err
+}
+
+// sendEach asks for a run of each stack, one after the other. One that fails
+// does not keep the others from their turn.
+func (a asking) sendEach(cmd *cobra.Command, c *apiClient, stacks []string, what string) error {
+	var failed []string
+	var last error
+	for _, name := range stacks {
+		err := a.send(cmd.Context(), c, cmd.OutOrStdout(), stackPath(name, what), map[string]string{"reason": *a.reason})
+		if cmd.Context().Err() != nil {
+			return err
+		}
+		if err != nil {
+			failed, last = append(failed, name), err
+			if len(stacks) > 1 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", name, err)
+			}
+		}
+	}
+	if len(failed) == 0 || len(stacks) == 1 {
+		return last
+	}
+	return exitError{exitFailed, fmt.Errorf("%d of %d failed: %s", len(failed), len(stacks), strings.Join(failed, ", "))}
 }
 
 func newRestart() *cobra.Command {

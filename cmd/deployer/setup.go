@@ -94,6 +94,8 @@ func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Ta
 	return &queue.Template{
 		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Folder: stack.Folder(),
 		Poll: c.Repositories[stack.Repository].Poll, Mirror: a.mirrors[stack.Repository],
+		Provider: provider(c.Repositories[stack.Repository]), PlanForks: plansForks(c.Repositories[stack.Repository]),
+		Reports: c.Repositories[stack.Repository].Forge != nil,
 		Make: func(_, directory string) (*pipeline.Stack, error) {
 			one, err := stack.In(directory)
 			if err != nil {

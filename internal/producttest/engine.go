@@ -14,8 +14,7 @@ import (
 
 // removeKeptImages removes, at the end, the names that deployer gives to the
 // images of the stack.
-func (p *Product) removeKeptImages() {
-	stack := p.Stack
+func (p *Product) removeKeptImages(stack string) {
 	p.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -39,7 +38,7 @@ func (p *Product) removeKeptImages() {
 func (p *Product) Image(changes ...string) string {
 	p.T.Helper()
 	name := enginetest.Image(p.T, p.Engine, changes...)
-	p.removeKeptImages()
+	p.removeKeptImages(p.Stack)
 	enginetest.Cleanup(p.T, p.Engine, p.Stack)
 	return name
 }
@@ -48,9 +47,24 @@ func (p *Product) Image(changes ...string) string {
 func (p *Product) ToolImage(tool string, files map[string][]byte, changes ...string) string {
 	p.T.Helper()
 	name := enginetest.ToolImage(p.T, p.Engine, tool, files, changes...)
-	p.removeKeptImages()
+	p.removeKeptImages(p.Stack)
 	enginetest.Cleanup(p.T, p.Engine, p.Stack)
 	return name
+}
+
+// CleanUp removes, at the end, what a stack of another name leaves.
+func (p *Product) CleanUp(stack string) {
+	p.T.Helper()
+	p.removeKeptImages(stack)
+	enginetest.Cleanup(p.T, p.Engine, stack)
+}
+
+// ContainersOf is Containers of a stack of another name.
+func (p *Product) ContainersOf(stack string) map[string]string {
+	p.T.Helper()
+	other := *p
+	other.Stack = stack
+	return other.Containers()
 }
 
 // Tag gives an image one more name until the test is over.

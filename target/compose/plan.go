@@ -45,9 +45,11 @@ func plan(want *types.Project, observed []project.Container, foreign map[string]
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.have)) {
 		if _, ok := want.Services[name]; !ok {
-			changes = append(changes, state.ServiceChange{
-				Name: name, Action: state.ActionRemove, Why: "not in the compose files any more",
-			})
+			why := "not in the compose files any more"
+			if !slices.ContainsFunc(c.have[name], made) {
+				why = project.NotOurs + "not in the compose files"
+			}
+			changes = append(changes, state.ServiceChange{Name: name, Action: state.ActionRemove, Why: why})
 		}
 	}
 	return changes, nil

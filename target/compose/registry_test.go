@@ -8,17 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/registry"
-	"golang.org/x/crypto/bcrypt"
 
 	"deployer/internal/enginetest"
 )
@@ -28,7 +24,7 @@ import (
 // serial: DOCKER_CONFIG and PATH are the process's.
 func TestRealRegistryWithCredentialsFromEveryPlace(t *testing.T) {
 	r := newSerialRig(t)
-	host := serveRegistry(t, "ada", "lovelace")
+	host := enginetest.Registry(t, "ada", "lovelace")
 	ref := host + "/app:good"
 	r.pushTo(host, ref, r.image, "ada", "lovelace")
 	config, bin := t.TempDir(), t.TempDir()
@@ -134,49 +130,6 @@ func TestEveryImageThatCannotBeHadHasItsHint(t *testing.T) {
 func auths(host, user, password string) string {
 	raw, _ := json.Marshal(map[string]any{"auths": map[string]any{host: map[string][]byte{"auth": []byte(user + ":" + password)}}})
 	return string(raw)
-}
-
-// serveRegistry runs the real registry program until the test is over.
-func serveRegistry(t *testing.T, user, password string) (host string) {
-	t.Helper()
-	program := enginetest.Tool(t, "registry")
-	dir := t.TempDir()
-	host = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string]string{
-		"htpasswd": user + ":" + string(hash) + "\n",
-		"config.yml": fmt.Sprintf(`version: 0.1
-log: {level: error}
-storage: {filesystem: {rootdirectory: %[1]s/data}}
-http: {addr: %[2]q}
-auth: {htpasswd: {realm: registry, path: %[1]s/htpasswd}}
-`, dir, host),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(program, "serve", filepath.Join(dir, "config.yml"))
-	cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", host); err == nil {
-			_ = conn.Close()
-			return host
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the registry does not listen")
-		}
-	}
 }
 
 // pushTo gives a local image a name and pushes it; the name is gone with the test.
