@@ -114,7 +114,7 @@ func (a address) String() string {
 	return a.scheme + "://" + host + a.path
 }
 
-var errLeavesServer = errors.New("its url leads out of the server by ..")
+var errLeavesServer = errors.New("its url has more .. than folders, and leads out of the server")
 
 // resolve is what the url of a submodule means in a repository at a.
 func (a address) resolve(text string) (address, error) {

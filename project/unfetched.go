@@ -25,11 +25,12 @@ func (t *DirTree) explain(name string, err error) error {
 		return err
 	}
 	for _, at := range t.modules() {
-		if !strings.HasPrefix(name, at+"/") {
+		if name != at && !strings.HasPrefix(name, at+"/") {
 			continue
 		}
-		if _, err := t.ReadDir(at); errors.As(err, new(*UnfetchedError)) {
-			return fmt.Errorf("%s: %w", name, err)
+		list, listErr := t.fs.ReadDir(at)
+		if errors.Is(listErr, fs.ErrNotExist) || listErr == nil && len(list) == 0 {
+			return fmt.Errorf("%s: %w", name, &UnfetchedError{Path: at})
 		}
 	}
 	return err

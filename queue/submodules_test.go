@@ -118,13 +118,14 @@ func TestAForkCannotAddASubmodule(t *testing.T) {
 	propose(false, adds, state.RunSucceeded)
 }
 
-// A folder whose submodule cannot be fetched is in nobody's way.
+// What it holds is not known before it is fetched, and it is not.
 func TestASubmoduleAmongTheFoldersOfATemplateIsNoStack(t *testing.T) {
 	b := monorepo(t, "apps")
 	b.serve()
 	files := b.app("apps/shop", "app:1", "")
-	files[".gitmodules"] = gittest.Modules(map[string]string{"apps/vendored": "https://127.0.0.1:1/x.git"})
-	files["apps/vendored"] = gittest.Submodule(strings.Repeat("1", 40))
+	vendored := b.repo.NewSibling("vendored")
+	files[".gitmodules"] = gittest.Modules(map[string]string{"apps/vendored": "../vendored.git"})
+	files["apps/vendored"] = gittest.Submodule(vendored.Commit("main", "one", gittest.Files{"compose.yaml": gittest.Text("services: {web: {image: 'app:1'}}\n")}))
 	b.accept(b.event(b.commit("one", files)))
 	b.eventually("shop runs", func() bool { return b.stack("shop").LastGood != nil })
 	b.idle()
