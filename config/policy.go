@@ -30,7 +30,7 @@ var PolicyRules = map[string]bool{
 	"docker_socket": false, "gpu": false, "host_cgroup": false, "host_ipc": false, "host_network": false, "host_path": true,
 	"host_pid": false, "host_userns": false, "host_uts": false, "latest_tag": false, "no_digest": false, "no_rollback": false,
 	"privileged": false, "published_port": true, "registry": true, "runtime": true, "security_opt": true, "sysctl": true,
-	"unencrypted": false, "unverified": false, "volume_driver": true, "volumes_from": false,
+	"unencrypted": true, "unverified": false, "volume_driver": true, "volumes_from": false,
 }
 
 // PolicyOf is the policy that a stack is judged by: its own base where it has

@@ -2,8 +2,8 @@ package secrets
 
 import "fmt"
 
-// An Error says what is wrong with an env file and what to do about it. It
-// quotes nothing of the file but names of variables.
+// An Error says what is wrong with an encrypted file or an env file, and what
+// to do about it. It quotes nothing of the file but names of variables.
 type Error struct {
 	Path    string
 	Line    int // from 1; 0 where the whole file is meant

@@ -15,6 +15,9 @@ func SetVar(path string, text Value, name string, value Value) (Value, error) {
 	if !validName.MatchString(name) {
 		return Value{}, &Error{Path: path, Problem: "this is no name of a variable", Hint: `use letters, digits and "_", and begin with a letter`}
 	}
+	if f := formatForEnding(path); f != dotenvFormat && f != binaryFormat {
+		return Value{}, &Error{Path: path, Problem: "is " + f.String() + ", and no env file of which one variable could be set", Hint: "use `deployer secrets edit " + path + "`"}
+	}
 	statements, err := split(path, text.Reveal())
 	if err != nil {
 		return Value{}, err

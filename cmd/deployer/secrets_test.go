@@ -189,6 +189,7 @@ func TestSecretsOfFilesOfOtherFormats(t *testing.T) {
 		}
 		deployer(t, "", "secrets", "encrypt", file).want(t, 1, "encrypted already")
 	}
+	deployer(t, "canary\n", "secrets", "set", "password", "-f", filepath.Join(dir, "app.yaml"), "--age-key", key).want(t, 1, "no env file", "secrets edit")
 	file := filepath.Join(dir, "store.p12")
 	put(t, file, "\x00\xffcanary")
 	deployer(t, "", "secrets", "encrypt", file).want(t, 0, "as binary")
