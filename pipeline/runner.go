@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,7 +149,7 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 	if run.Previous == "" && x.Known.Live != nil {
 		run.Previous = x.Known.Live.Commit
 	}
-	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
+	x.Logf("run %s: %s %s, triggered by %s", run.ID, run.Kind, s.Name, strings.TrimSpace(string(run.Trigger.Kind)+" "+run.Trigger.Actor))
 	if run.Replaces == nil && run.Kind != state.KindReview { // else the volume is not whole, and nothing may use it
 		if err := r.letGo(s, nil); err != nil {
 			return x, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"deployer/state"
@@ -92,7 +93,7 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 			run.Stages[i].Status = state.StageSkipped
 		}
 	}
-	x.Logf("%s %s", run.Status, run.Error)
+	x.Logf("%s", strings.TrimSpace(string(run.Status)+" "+run.Error))
 	err := x.end(stop, func(tx *state.Tx) error {
 		known, err := tx.Stack(x.Stack.Name)
 		if err != nil {
@@ -256,7 +257,7 @@ func (x *Execution) settleGood(tx *state.Tx, s *state.Stack, at time.Time) error
 	case x.Run.Kind == state.KindRollback:
 		if left != nil && left.ID != x.Release.ID {
 			addQuarantine(s, state.Quarantine{Release: left.ID, Commit: left.Commit, Run: x.Run.ID, At: at,
-				Why: fmt.Sprintf("%s rolled it back: %s", x.Run.Trigger.Actor, x.Run.Trigger.Reason)})
+				Why: strings.TrimSuffix(fmt.Sprintf("%s rolled it back: %s", x.Run.Trigger.Actor, x.Run.Trigger.Reason), ": ")})
 		}
 		s.Pin = nil
 		if want.Pin {

@@ -68,7 +68,7 @@ func TestLoadRefuses(t *testing.T) {
 		"alias bomb":              {map[string]string{"compose.yaml": bomb + compose()}, []string{"compose.yaml", "alias"}},
 		"no YAML":                 {map[string]string{"compose.yaml": "services: [\n"}, []string{"compose.yaml"}},
 		"several documents":       {map[string]string{"compose.yaml": compose() + "---\n" + compose()}, []string{"more than one YAML document"}},
-		"unknown key":             {map[string]string{"compose.yaml": compose("imagee: x")}, []string{"compose.yaml", "imagee"}},
+		"unknown key":             {map[string]string{"compose.yaml": compose("imagee: x")}, []string{"compose.yaml", "services.web.imagee: Compose knows no such key"}},
 		"unknown key, included":   {map[string]string{"compose.yaml": "include: [d/x.yaml]\n", "d/x.yaml": compose("imagee: x")}, []string{"validating d/x.yaml", "imagee"}},
 		"no image":                {map[string]string{"compose.yaml": "services: {web: {command: x}}\n"}, []string{"web", "neither an image nor a build"}},
 		"no service":              {map[string]string{"compose.yaml": compose("profiles: [debug]")}, []string{"no service is left", "profiles"}},
