@@ -110,7 +110,7 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 	if w := (waiting{}); errors.As(end.err, &w) {
 		run.Status, run.WaitingFor = state.RunWaiting, w.what
 		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
-		return x.end(stop, func(tx *state.Tx) error { return tx.AddNotice(run, r.now().UTC()) })
+		return x.end(stop, func(tx *state.Tx) error { return errors.Join(showHead(tx, run), tx.AddNotice(run, r.now().UTC())) })
 	}
 	if endedBy(stop, errStopping) && !end.final() {
 		run.Status = state.RunQueued

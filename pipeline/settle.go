@@ -220,10 +220,27 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 	return nil
 }
 
+// ofHead reports whether a run is for the branch's tip, and knows it.
+func ofHead(run *state.Run) bool {
+	return run.Kind == state.KindDeploy && run.Want.Commit == "" && run.Want.Environment == "" && run.Commit != ""
+}
+
+// showHead notes the tip that a run waits with: its stack is behind meanwhile.
+func showHead(tx *state.Tx, run *state.Run) error {
+	if !ofHead(run) {
+		return nil
+	}
+	return tx.ChangeStack(run.Stack, func(s *state.Stack) {
+		if s.Head != run.Commit {
+			s.Head, s.HeadRelease = run.Commit, run.Release
+		}
+	})
+}
+
 // judgeHead notes what the run says about the branch's tip.
 func (x *Execution) judgeHead(s *state.Stack, end ending) {
 	run := x.Run
-	if run.Kind != state.KindDeploy || run.Want.Commit != "" || run.Want.Environment != "" || run.Commit == "" {
+	if !ofHead(run) {
 		return
 	}
 	s.Head, s.HeadRelease = run.Commit, run.Release
