@@ -10,7 +10,7 @@ import (
 func newAdopt() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "adopt STACK", Short: "Make what runs already the stack's first good release", GroupID: groupServer, Args: cobra.ExactArgs(1),
-		Long: "The containers of the stack's compose project stay as they are and become the first release to go back to.\nNothing is recreated. `deployer plan` on the server's API, or the first run, says what the first deploy would recreate, and why.",
+		Long: "The containers of the stack's compose project stay as they are and become the first release to go back to.\nNothing is recreated. `deployer plan STACK`, or the first run, says what the first deploy would recreate, and why.",
 	}
 	connect, ask := serverFlags(cmd), askFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
