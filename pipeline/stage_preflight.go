@@ -209,7 +209,7 @@ func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
 	}
 	if len(problems) > 0 {
 		return "", WithHint(errors.New(strings.Join(problems, "; ")),
-			"deployer never removes a volume: give the new definition a new volume name, or move the data by hand")
+			"deployer makes no external volume and never removes one: make it, give the new definition a new volume name, or move the data by hand")
 	}
 	return "no volume definition changed", nil
 }

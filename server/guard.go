@@ -67,16 +67,17 @@ func (s *Server) byToken(c *call, secret string) (Token, error) {
 	if secret == "" {
 		return Token{}, unauthorised("no token was sent")
 	}
-	remote, now := c.RealIP(), s.Now()
-	if wait := s.failures.blocked(remote, now); wait > 0 {
+	remote, now, hash := c.RealIP(), s.Now(), sha256.Sum256([]byte(secret))
+	if wait := s.failures.blocked(remote, now); wait > 0 && !s.failures.proven(remote, hash) {
 		return Token{}, tooMany(c, wait)
 	}
-	token, ok := c.access.find(sha256.Sum256([]byte(secret)))
+	token, ok := c.access.find(hash)
 	if !ok {
 		s.failures.failed(remote, now)
 		s.Log.Warn("a token that is not known was sent", "remote", remote, "path", c.Path())
 		return Token{}, unauthorised("the token is not known")
 	}
+	s.failures.succeeded(remote, hash)
 	return token, nil
 }
 
