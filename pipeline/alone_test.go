@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"strings"
 	"testing"
 
+	"deployer/gitsync/gittest"
 	"deployer/state"
 )
 
@@ -37,4 +39,16 @@ func TestErrorOfARunSaysWhatPreflightFound(t *testing.T) {
 	run = b.ends(b.push("one fault", b.app("shop", "app:1", "preflight: [{check: env, required: [MISSING]}]\n")), state.RunFailed)
 	b.says(run.Error, "env: MISSING is not defined", "nothing was changed")
 	b.says(run.Hint, "set it in")
+}
+
+func TestHintOfAFaultyEnvFileIsAHint(t *testing.T) {
+	b := newBench(t).serve()
+	files := b.app("shop", "app:1", "")
+	files["shop/.env.production"] = gittest.Text("A=1\nnothing\n")
+	run := b.ends(b.push("a faulty env file", files), state.RunFailed)
+	b.says(run.Error, "shop/.env.production:2", `no "="`)
+	b.says(run.Hint, "write NAME=value")
+	if strings.Contains(run.Error, "NAME=value") {
+		t.Errorf("the error says what to do too: %s", run.Error)
+	}
 }
