@@ -4,6 +4,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -48,6 +49,9 @@ const maxFile = 4 << 20
 // variables that deployer.yaml names.
 func Load(path string) (*Config, error) {
 	text, mode, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read configuration: %w; write it (the source's own deployer.yaml explains every key), or name another with --config", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}

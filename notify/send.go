@@ -29,7 +29,11 @@ func Send(to, title, text string) error {
 // told without sending one. The error does not show the URL.
 func Check(to string) error {
 	if _, err := shoutrrr.NewSender(log.New(io.Discard, "", 0), to); err != nil {
-		return errors.New(withoutSecrets(err.Error(), to))
+		text := err.Error()
+		if _, cause, found := strings.Cut(text, "error initializing router services: "); found {
+			text = cause
+		}
+		return errors.New(withoutSecrets(text, to))
 	}
 	return nil
 }

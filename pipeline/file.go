@@ -133,6 +133,9 @@ func parseFile(raw []byte, environment string) (*File, error) {
 	file := defaultFile()
 	const hint = "correct the file and push again; docs/pipeline.md lists every key"
 	if !blank(raw) {
+		if err := unknownKeys(raw); err != nil {
+			return nil, WithHint(err, hint)
+		}
 		if err := yaml.UnmarshalWithOptions(raw, &file, yaml.Strict()); err != nil {
 			return nil, WithHint(errors.New(yaml.FormatError(err, false, true)), hint)
 		}

@@ -98,8 +98,9 @@ func TestWrongPipelineIsRefusedInWords(t *testing.T) {
 		text, environment string
 		says              []string
 	}{
-		"unknown key":             {"verfy: []\n", "", []string{"verfy", "1 |"}},
-		"unknown key deeper":      {"deploy: {tiemout: 1m}\n", "", []string{"tiemout"}},
+		"unknown key":             {"verfy: []\n", "", []string{"[1:1] unknown key verfy", `did you mean "verify"?`}},
+		"unknown key deeper":      {"deploy: {tiemout: 1m}\n", "", []string{"[1:10] unknown key deploy.tiemout", `did you mean "timeout"?`}},
+		"all unknown keys":        {"verfy: []\nmonitor: {evry: 1m}\nbackup: {too: x}\nenvironments:\n  dev: {env_fil: x, verify: [{chek: y}]}\n", "", []string{"verfy", "[2:11] unknown key monitor.evry", "[3:10] unknown key backup.too", "[5:9] unknown key environments.dev.env_fil"}},
 		"unknown environment key": {"environments: {dev: {deploy: {}}}\n", "", []string{"deploy"}},
 		"key twice":               {"verify: []\nverify: []\n", "", []string{"verify"}},
 		"a list for a mapping":    {"deploy: [1]\n", "", []string{"1 |"}},

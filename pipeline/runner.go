@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,7 +116,7 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 	if w := (waiting{}); errors.As(end.err, &w) {
 		run.Status, run.WaitingFor = state.RunWaiting, w.what
 		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
-		return x.end(stop, func(tx *state.Tx) error { return tx.AddNotice(run, r.now().UTC()) })
+		return x.end(stop, func(tx *state.Tx) error { return errors.Join(ShowHead(tx, run), tx.AddNotice(run, r.now().UTC())) })
 	}
 	if endedBy(stop, ErrStopping) && !end.final() {
 		run.Status = state.RunQueued
@@ -154,7 +155,7 @@ func (r *Runner) begin(s *Stack, run *state.Run) (*Execution, error) {
 	if run.Previous == "" && x.Known.Live != nil {
 		run.Previous = x.Known.Live.Commit
 	}
-	x.Logf("run %s: %s %s, triggered by %s %s", run.ID, run.Kind, s.Name, run.Trigger.Kind, run.Trigger.Actor)
+	x.Logf("run %s: %s %s, triggered by %s", run.ID, run.Kind, s.Name, strings.TrimSpace(string(run.Trigger.Kind)+" "+run.Trigger.Actor))
 	if run.Replaces == nil && run.Kind != state.KindReview { // else the volume is not whole, and nothing may use it
 		if err := r.LetGo(s, nil); err != nil {
 			return x, err

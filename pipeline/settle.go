@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"deployer/state"
@@ -83,7 +84,7 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 			run.Stages[i].Status = state.StageSkipped
 		}
 	}
-	x.Logf("%s %s", run.Status, run.Error)
+	x.Logf("%s", strings.TrimSpace(string(run.Status)+" "+run.Error))
 	err := x.end(stop, func(tx *state.Tx) error {
 		known, err := tx.Stack(x.Stack.Name)
 		if err != nil {
@@ -229,10 +230,27 @@ func (x *Execution) settleStack(tx *state.Tx, s *state.Stack, end ending, at tim
 	return nil
 }
 
+// ofHead reports whether a run is for the branch's tip, and knows it.
+func ofHead(run *state.Run) bool {
+	return run.Kind == state.KindDeploy && run.Want.Commit == "" && run.Want.Environment == "" && run.Commit != ""
+}
+
+// ShowHead notes the tip that a run waits with: its stack is behind meanwhile.
+func ShowHead(tx *state.Tx, run *state.Run) error {
+	if !ofHead(run) {
+		return nil
+	}
+	return tx.ChangeStack(run.Stack, func(s *state.Stack) {
+		if s.Head != run.Commit {
+			s.Head, s.HeadRelease = run.Commit, run.Release
+		}
+	})
+}
+
 // judgeHead notes what the run says about the branch's tip.
 func (x *Execution) judgeHead(s *state.Stack, end ending) {
 	run := x.Run
-	if run.Kind != state.KindDeploy || run.Want.Commit != "" || run.Want.Environment != "" || run.Commit == "" {
+	if !ofHead(run) {
 		return
 	}
 	s.Head, s.HeadRelease = run.Commit, run.Release
@@ -266,7 +284,7 @@ func (x *Execution) settleGood(tx *state.Tx, s *state.Stack, at time.Time) error
 	case x.Run.Kind == state.KindRollback:
 		if left != nil && left.ID != x.Release.ID {
 			s.Quarantine(state.Quarantine{Release: left.ID, Commit: left.Commit, Run: x.Run.ID, At: at,
-				Why: fmt.Sprintf("%s rolled it back: %s", x.Run.Trigger.Actor, x.Run.Trigger.Reason)})
+				Why: strings.TrimSuffix(fmt.Sprintf("%s rolled it back: %s", x.Run.Trigger.Actor, x.Run.Trigger.Reason), ": ")})
 		}
 		s.Pin = nil
 		if want.Pin {

@@ -29,7 +29,7 @@ func decrypt(ctx context.Context, x *Execution) error {
 		}
 		env, err := x.Stack.Keys.Open(ctx, name, raw)
 		if err != nil {
-			return "", err
+			return "", hintApart(err)
 		}
 		x.useEnv(env)
 		if !env.Encrypted() {
@@ -37,6 +37,18 @@ func decrypt(ctx context.Context, x *Execution) error {
 		}
 		return fmt.Sprintf("%s: %d values, %d of them secret", name, len(env.Vars()), len(env.Secrets())), nil
 	})
+}
+
+// hintApart takes what to do out of the sentence of an error about an env file,
+// to where people and scripts look for it.
+func hintApart(err error) error {
+	own, ok := err.(*secrets.Error) //nolint:errorlint // the sentence is this one's, not a wrapped one's
+	if !ok || own.Hint == "" {
+		return err
+	}
+	apart := *own
+	apart.Hint = ""
+	return WithHint(&apart, own.Hint)
 }
 
 func (x *Execution) useEnv(env *secrets.Env) {

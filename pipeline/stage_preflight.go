@@ -73,10 +73,19 @@ func preflight(ctx context.Context, x *Execution) error {
 	return ctx.Err()
 }
 
+// preflightFailed says what the first failed step found, since a message or a
+// commit's status shows no more than this, and names the others.
 func (x *Execution) preflightFailed(names []string) error {
-	return WithHint(fmt.Errorf("%s failed; nothing was changed", strings.Join(names, ", ")),
-		"each failed step says what to do; then push again")
+	found, hint := x.lastFailure(), "each failed step says what to do; then push again"
+	if others := names[1:]; len(others) > 0 {
+		found += "; " + strings.Join(others, ", ") + " failed too"
+	} else if own := x.stage.Steps[slices.IndexFunc(x.stage.Steps, failedStep)].Hint; own != "" {
+		hint = own
+	}
+	return WithHint(fmt.Errorf("%s; nothing was changed", found), hint)
 }
+
+func failedStep(s state.Step) bool { return s.Status == state.StepFailed }
 
 // preflightChecks are the built-in checks and the stack's own. A release that
 // is run again was checked when it was new: only the Engine is looked at.
@@ -205,7 +214,7 @@ func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
 	}
 	if len(problems) > 0 {
 		return "", WithHint(errors.New(strings.Join(problems, "; ")),
-			"deployer never removes a volume: give the new definition a new volume name, or move the data by hand")
+			"deployer makes no external volume and never removes one: make it, give the new definition a new volume name, or move the data by hand")
 	}
 	return "no volume definition changed", nil
 }

@@ -18,8 +18,12 @@ import (
 // virtualRoot stands for the tree's root where nothing has to be on disk.
 const virtualRoot = "/.deployer-tree"
 
-// defaultFiles are the names that Compose looks for, the first one wins.
-var defaultFiles = []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
+// defaultFiles are the names that Compose looks for, and overrideFiles those of
+// what it puts over the one that it has found. The first one wins.
+var (
+	defaultFiles  = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+	overrideFiles = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
+)
 
 // A load is one resolve on its way.
 type load struct {
@@ -93,33 +97,41 @@ func (l *load) findFiles() error {
 		return nil
 	}
 	l.dir = dir
-	for _, name := range defaultFiles {
-		found, err := l.isFile(path.Join(dir, name))
+	for _, names := range [][]string{defaultFiles, overrideFiles} {
+		found, err := l.firstOf(names)
 		if err != nil {
 			return err
 		}
-		if found {
-			return l.addOverride(path.Join(dir, name))
+		if found != "" {
+			l.files = append(l.files, found)
 		}
-	}
-	return fmt.Errorf("no compose file in %s: none of %s is there; add one, or name it under `compose:` in pipeline.yaml", dir, strings.Join(defaultFiles, ", "))
-}
-
-func (l *load) addOverride(file string) error {
-	l.files = []string{file}
-	ext := path.Ext(file)
-	stem := strings.TrimSuffix(file, ext) + ".override"
-	for _, p := range []string{stem + ".yml", stem + ".yaml"} {
-		found, err := l.isFile(p)
-		if err != nil {
-			return err
-		}
-		if found {
-			l.files = append(l.files, p)
-			return nil
+		if len(l.files) == 0 {
+			return fmt.Errorf("no compose file in %s: none of %s is there; add one, or name it under `compose:` in pipeline.yaml", dir, strings.Join(defaultFiles, ", "))
 		}
 	}
 	return nil
+}
+
+// firstOf returns the first of the names that is in the stack's folder, and
+// warns where another one is beside it, as Compose does.
+func (l *load) firstOf(names []string) (string, error) {
+	var found []string
+	for _, name := range names {
+		is, err := l.isFile(path.Join(l.dir, name))
+		if err != nil {
+			return "", err
+		}
+		if is {
+			found = append(found, name)
+		}
+	}
+	if len(found) == 0 {
+		return "", nil
+	}
+	if len(found) > 1 {
+		l.warn("%s are all in %s; Compose takes %s: remove the others, or name the one that is meant under `compose:` in pipeline.yaml", strings.Join(found, ", "), l.dir, found[0])
+	}
+	return path.Join(l.dir, found[0]), nil
 }
 
 func (l *load) isFile(p string) (bool, error) {

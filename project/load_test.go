@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -68,7 +69,7 @@ func TestLoadRefuses(t *testing.T) {
 		"alias bomb":              {map[string]string{"compose.yaml": bomb + compose()}, []string{"compose.yaml", "alias"}},
 		"no YAML":                 {map[string]string{"compose.yaml": "services: [\n"}, []string{"compose.yaml"}},
 		"several documents":       {map[string]string{"compose.yaml": compose() + "---\n" + compose()}, []string{"more than one YAML document"}},
-		"unknown key":             {map[string]string{"compose.yaml": compose("imagee: x")}, []string{"compose.yaml", "imagee"}},
+		"unknown key":             {map[string]string{"compose.yaml": compose("imagee: x")}, []string{"compose.yaml", "services.web.imagee: Compose knows no such key"}},
 		"unknown key, included":   {map[string]string{"compose.yaml": "include: [d/x.yaml]\n", "d/x.yaml": compose("imagee: x")}, []string{"validating d/x.yaml", "imagee"}},
 		"no image":                {map[string]string{"compose.yaml": "services: {web: {command: x}}\n"}, []string{"web", "neither an image nor a build"}},
 		"no service":              {map[string]string{"compose.yaml": compose("profiles: [debug]")}, []string{"no service is left", "profiles"}},
@@ -184,6 +185,31 @@ func TestLoadMergesOverrideAndProfiles(t *testing.T) {
 	}
 	if want := []string{"stack/docker-compose.override.yml", "stack/docker-compose.yml"}; !slices.Equal(p.Reads, want) {
 		t.Errorf("reads %v, want %v", p.Reads, want)
+	}
+}
+
+func TestLoadFindsTheFilesThatComposeFinds(t *testing.T) {
+	if !slices.Equal(defaultFiles, cli.DefaultFileNames) || !slices.Equal(overrideFiles, cli.DefaultOverrideFileNames) {
+		t.Errorf("Compose looks for %v and %v", cli.DefaultFileNames, cli.DefaultOverrideFileNames)
+	}
+	for _, row := range []struct{ files, want []string }{
+		{[]string{"compose.yml"}, []string{"compose.yml"}},
+		{[]string{"docker-compose.yaml", "docker-compose.yml"}, []string{"docker-compose.yml"}},
+		{[]string{"docker-compose.yml", "compose.override.yaml"}, []string{"docker-compose.yml", "compose.override.yaml"}},
+		{[]string{"compose.yaml", "docker-compose.override.yml", "compose.override.yml"}, []string{"compose.yaml", "compose.override.yml"}},
+	} {
+		tree := map[string]string{}
+		for _, f := range row.files {
+			tree[f] = compose()
+		}
+		p := mustLoad(t, source(tree))
+		if got := p.Compose.Services["web"].CustomLabels["com.docker.compose.project.config_files"]; got != strings.Join(row.want, ",") {
+			t.Errorf("of %v it takes %s, want %v", row.files, got, row.want)
+		}
+		beside := len(row.files) > len(row.want)
+		if warned := slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "Compose takes") }); warned != beside {
+			t.Errorf("of %v it warns of %q", row.files, p.Warnings)
+		}
 	}
 }
 

@@ -110,6 +110,9 @@ func (l *load) explain(file string, err error) error {
 		return fmt.Errorf("%s: variable %s is required: %s; set it in the env file", file, required.Variable, cmp.Or(required.Reason, "it has no value"))
 	}
 	text := l.rename(err.Error())
+	if key, found := strings.CutSuffix(text, " false schema"); found { // how the library says it
+		text = key + ": Compose knows no such key; correct its spelling, or begin it with x-"
+	}
 	if strings.HasPrefix(text, "failed to parse "+file) || strings.HasPrefix(text, "validating "+file) {
 		return errors.New(text)
 	}

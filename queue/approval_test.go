@@ -70,3 +70,25 @@ func TestFreezeHoldsPushesAndRefusesPeople(t *testing.T) {
 	b.must(err)
 	b.ends(forced, state.RunSucceeded)
 }
+
+// A stack whose newest commit waits is behind, not in sync with an older one.
+func TestStackIsBehindWhileAPushWaits(t *testing.T) {
+	b := newBench(t).serve()
+	b.deployed("one", b.app("shop", "app:1", ""))
+	b.must(b.queue.Lock(t.Context(), "shop", by("ops", "sale")))
+	locked := b.becomes(b.push("two", b.app("shop", "app:2", "")), state.RunWaiting)
+	if s := b.stack("shop"); s.Sync() != state.SyncBehind || s.Head != locked.Commit {
+		t.Errorf("while %s waits for the lock the head is %s and the stack %s", locked.Commit, s.Head, s.Sync())
+	}
+
+	b = newBench(t)
+	b.stacks[0].Approval = true
+	b.serve()
+	run := b.becomes(b.push("one", b.app("shop", "app:1", "")), state.RunWaiting)
+	b.must(b.queue.Approve(t.Context(), run.ID, by("ops", "")))
+	b.ends(run, state.RunSucceeded)
+	next := b.becomes(b.push("two", b.app("shop", "app:2", "")), state.RunWaiting)
+	if s := b.stack("shop"); s.Sync() != state.SyncBehind || s.Head != next.Commit {
+		t.Errorf("while %s waits for approval the head is %s and the stack %s", next.Commit, s.Head, s.Sync())
+	}
+}

@@ -159,7 +159,7 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start, active []*state.Ru
 			return false, nil
 		}
 		run.Status, run.WaitingFor = state.RunWaiting, waiting
-		return false, putTelling(tx, run, q.now())
+		return false, errors.Join(pipeline.ShowHead(tx, run), putTelling(tx, run, q.now()))
 	}
 	at := q.now().UTC()
 	run.Status, run.WaitingFor, run.StartedAt = state.RunRunning, "", &at

@@ -70,7 +70,7 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 			files := b.app("shop", "app:2", "")
 			files["shop/compose.yaml"] = gittest.Text("services: {web: {image: \"app:2\", environment: {A: \"${NOBODY_KNOWS}\"}}}\n")
 			return files
-		}, []string{"NOBODY_KNOWS", "env failed", "nothing was changed"}},
+		}, []string{"NOBODY_KNOWS", "env: the compose files use", "nothing was changed"}},
 		"placeholder": {func(b *bench) gittest.Files {
 			return gittest.Files{"shop/.env.production": b.encrypted("PASSWORD=changeme")}
 		}, []string{"placeholders", "PASSWORD"}},
@@ -100,7 +100,7 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 		}, []string{"shop/.env.production is a symlink"}},
 		"check that fails": {func(b *bench) gittest.Files {
 			return b.app("shop", "app:2", "preflight: [{check: env, required: [TOKEN]}, {check: tcp, address: \"127.0.0.1:1\", name: proxy}]\n")
-		}, []string{"TOKEN is not defined", "env, proxy failed"}},
+		}, []string{"TOKEN is not defined", "env: TOKEN is not defined; proxy failed too"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t).serve()

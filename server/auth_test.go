@@ -127,6 +127,24 @@ func TestGuessingTokensIsSlowedDown(t *testing.T) {
 	f.call(open, http.MethodGet, "/healthz", "").expect(t, http.StatusOK)
 	now = now.Add(time.Minute)
 	f.call(RoleAdmin, http.MethodGet, "/api/v1/stacks", "").expect(t, http.StatusOK)
+
+	// One script with an old token does not keep the others of its address out.
+	for range 3 {
+		guess().expect(t, http.StatusUnauthorized)
+	}
+	guess().expect(t, http.StatusTooManyRequests)
+	f.call(RoleAdmin, http.MethodGet, "/api/v1/stacks", "").expect(t, http.StatusOK)
+	f.call(RoleViewer, http.MethodGet, "/api/v1/stacks", "").expect(t, http.StatusTooManyRequests)
+}
+
+func TestLimiterForgetsTokensBeyondItsBound(t *testing.T) {
+	var l limiter
+	for i := range 2*maxProofs + 1 {
+		l.succeeded("192.0.2.1", [32]byte{byte(i), byte(i >> 8)})
+	}
+	if len(l.proofs) > maxProofs {
+		t.Errorf("%d tokens are remembered", len(l.proofs))
+	}
 }
 
 func TestLimiterStaysSmall(t *testing.T) {

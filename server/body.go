@@ -32,13 +32,25 @@ func (c *call) decode(v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return badRequest("the body cannot be read: "+strings.TrimPrefix(err.Error(), "json: "),
+		return badRequest("the body cannot be read: "+misread(err),
 			"send one JSON object with the keys that /api/v1/openapi.yaml lists for this path")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("the body goes on after its JSON object", "send one object only")
 	}
 	return nil
+}
+
+// misread says what is wrong with JSON, without the names that Go has for it.
+func misread(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return "it is a JSON " + wrong.Value + ", not an object"
+	case errors.As(err, &wrong):
+		return fmt.Sprintf("%s does not take a JSON %s", wrong.Field, wrong.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // reasoned is the body of calls that take nothing else.

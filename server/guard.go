@@ -67,31 +67,32 @@ func (s *Server) byToken(c *call, secret string) (Token, error) {
 	if secret == "" {
 		return Token{}, unauthorised("no token was sent")
 	}
-	remote, now := c.RealIP(), s.Now()
-	if wait := s.failures.blocked(remote, now); wait > 0 {
+	remote, now, hash := c.RealIP(), s.Now(), sha256.Sum256([]byte(secret))
+	if wait := s.failures.blocked(remote, now); wait > 0 && !s.failures.proven(remote, hash) {
 		return Token{}, tooMany(c, wait)
 	}
-	token, ok := c.access.find(sha256.Sum256([]byte(secret)))
+	token, ok := c.access.find(hash)
 	if !ok {
 		s.failures.failed(remote, now)
 		s.Log.Warn("a token that is not known was sent", "remote", remote, "path", c.Path())
 		return Token{}, unauthorised("the token is not known")
 	}
+	s.failures.succeeded(remote, hash)
 	return token, nil
 }
 
 func (s *Server) bySession(c *call) (Token, error) {
 	cookie, err := c.Cookie(sessionCookie)
 	if err != nil {
-		return Token{}, unauthorised("sign in first")
+		return Token{}, signedOut("sign in first")
 	}
 	hash, ok := s.sessions.token(cookie.Value, s.Now())
 	if !ok {
-		return Token{}, unauthorised("the session is over")
+		return Token{}, signedOut("the session is over")
 	}
 	token, ok := c.access.find(hash)
 	if !ok {
-		return Token{}, unauthorised("the token of the session is no longer valid")
+		return Token{}, signedOut("the token of the session is no longer valid")
 	}
 	return token, nil
 }
@@ -99,6 +100,12 @@ func (s *Server) bySession(c *call) (Token, error) {
 func unauthorised(detail string) *problem {
 	return &problem{Status: http.StatusUnauthorized, Detail: detail,
 		Hint: "send `Authorization: Bearer TOKEN` with a token that deployer.yaml lists by its hash; `deployer token` makes one"}
+}
+
+// signedOut is what a page says to those without a session.
+func signedOut(detail string) *problem {
+	return &problem{Status: http.StatusUnauthorized, Detail: detail,
+		Hint: "open /login in a browser; scripts ask /api/v1, with `Authorization: Bearer TOKEN`"}
 }
 
 func forbidden(detail, hint string) *problem {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"net/netip"
 	"sync"
 	"time"
@@ -10,13 +11,41 @@ import (
 // beyond it share one budget.
 const maxRemotes = 4096
 
-// A limiter counts failures per address in windows of a minute.
+// maxProofs bounds how many tokens the limiter remembers.
+const maxProofs = 4096
+
+// A limiter counts failures per address in windows of a minute. A token that
+// was right from an address before is never held up there: behind a proxy or a
+// router one script with an old token would keep everybody out.
 type limiter struct {
 	perMinute int
 
 	mu     sync.Mutex
 	began  time.Time
 	counts map[netip.Prefix]int
+	proofs map[proof]bool
+}
+
+// A proof is that a token, by its hash, was right from an address.
+type proof struct {
+	remote netip.Prefix
+	token  [sha256.Size]byte
+}
+
+// proven reports whether the token was right from there before.
+func (l *limiter) proven(remote string, token [sha256.Size]byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.proofs[proof{network(remote), token}]
+}
+
+func (l *limiter) succeeded(remote string, token [sha256.Size]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.proofs == nil || len(l.proofs) >= maxProofs {
+		l.proofs = make(map[proof]bool)
+	}
+	l.proofs[proof{network(remote), token}] = true
 }
 
 // blocked returns how long an address has to wait; zero where it need not.
@@ -43,9 +72,18 @@ func (l *limiter) roll(now time.Time) {
 	}
 }
 
-// bucket is the network that one party can be assumed to hold: an address of
-// IPv4, a /64 of IPv6.
+// bucket is what the failures of an address are counted under.
 func (l *limiter) bucket(remote string) netip.Prefix {
+	from := network(remote)
+	if _, known := l.counts[from]; !known && len(l.counts) >= maxRemotes {
+		return netip.Prefix{}
+	}
+	return from
+}
+
+// network is what one party can be assumed to hold: an address of IPv4, a /64
+// of IPv6.
+func network(remote string) netip.Prefix {
 	addr, err := netip.ParseAddr(remote)
 	if err != nil {
 		return netip.Prefix{}
@@ -55,9 +93,6 @@ func (l *limiter) bucket(remote string) netip.Prefix {
 	if addr.Is6() {
 		bits = 64
 	}
-	network, _ := addr.Prefix(bits)
-	if _, known := l.counts[network]; !known && len(l.counts) >= maxRemotes {
-		return netip.Prefix{}
-	}
-	return network
+	from, _ := addr.Prefix(bits)
+	return from
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"deployer/state"
 )
@@ -24,6 +25,7 @@ type stackView struct {
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
 	Readings    []readingView      `json:"readings"`
+	LastRun     *lastRunView       `json:"last_run"`
 	Warning     string             `json:"warning,omitempty"` // such as that its folder is gone
 }
 
@@ -40,6 +42,18 @@ const (
 type waitingView struct {
 	For string `json:"for"`
 	Run string `json:"run"`
+}
+
+// A lastRunView is how the stack's newest run goes, or ended: what the history
+// has of it in one line.
+type lastRunView struct {
+	ID         string          `json:"id"`
+	Kind       state.RunKind   `json:"kind"`
+	Status     state.RunStatus `json:"status"`
+	CreatedAt  time.Time       `json:"created_at"`
+	FinishedAt *time.Time      `json:"finished_at,omitempty"`
+	Error      string          `json:"error,omitempty"`
+	Hint       string          `json:"hint,omitempty"`
 }
 
 type stackList struct {
@@ -100,7 +114,11 @@ func (s *Server) viewStacks(ctx context.Context, names []string) ([]*stackView, 
 			if err != nil {
 				return err
 			}
-			views = append(views, viewStack(kept, active))
+			v := viewStack(kept, active)
+			if v.LastRun, err = lastRun(t, name); err != nil {
+				return err
+			}
+			views = append(views, v)
 		}
 		return nil
 	})
@@ -113,6 +131,27 @@ func (s *Server) viewStacks(ctx context.Context, names []string) ([]*stackView, 
 		v.Readings = viewReadings(s.Stacks.Readings(v.Name))
 	}
 	return views, nil
+}
+
+// lastRun returns the newest run of a stack that was for the stack itself, not
+// for a pull request; nil before the first one.
+func lastRun(t *state.Tx, stack string) (*lastRunView, error) {
+	q := state.RunQuery{Stack: stack, Limit: 10}
+	for {
+		runs, next, err := t.Runs(q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range runs {
+			if r.Kind != state.KindReview {
+				return &lastRunView{r.ID, r.Kind, r.Status, r.CreatedAt, r.FinishedAt, r.Error, r.Hint}, nil
+			}
+		}
+		if next == "" {
+			return nil, nil
+		}
+		q.Before = next
+	}
 }
 
 // viewStack shows a stack, given the runs of all stacks that are not over.

@@ -17,9 +17,22 @@ func TestStackThatWasNeverDeployed(t *testing.T) {
 	want := `{"name":"website","environment":"production","live":null,"last_good":null,"head":null,"sync":"never_deployed",` +
 		`"health":"healthy","operation":"idle","waiting":null,"lock":null,"pin":null,"quarantined":[],` +
 		`"readings":[{"check":"disk of website","status":"failed","message":"1GiB free","hint":"make room","since":"2023-11-14T22:13:20Z",` +
-		`"at":"2023-11-14T22:15:00Z","duration_ms":3,"measure":{"name":"free_bytes","value":1073741824}}]}` + "\n"
+		`"at":"2023-11-14T22:15:00Z","duration_ms":3,"measure":{"name":"free_bytes","value":1073741824}}],"last_run":null}` + "\n"
 	if diff := cmp.Diff(want, a.body); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestStackShowsItsNewestRun(t *testing.T) {
+	f := newFixture(t)
+	f.putRun("registry", state.RunSucceeded)
+	failed := f.putRun("registry", state.RunFailed, func(r *state.Run) { r.Error, r.Hint = "preflight: env", "set it" })
+	for range 12 {
+		f.putRun("registry", state.RunSucceeded, func(r *state.Run) { r.Kind = state.KindReview })
+	}
+	got := decodeAs[stackView](t, f.call(RoleViewer, http.MethodGet, "/api/v1/stacks/registry", "").expect(t, http.StatusOK)).LastRun
+	if got == nil || got.ID != failed.ID || got.Status != state.RunFailed || got.Error != "preflight: env" || got.Hint != "set it" {
+		t.Errorf("the last run is %+v, want %s", got, failed.ID)
 	}
 }
 
@@ -130,6 +143,8 @@ func TestBadBodiesNeverReachControl(t *testing.T) {
 		{"POST", "/deploy", `{"reason":"` + strings.Repeat("x", 501) + `"}`, "reason"},
 		{"POST", "/deploy", `{} {}`, "goes on"},
 		{"POST", "/deploy", `commit=abc`, "cannot be read"},
+		{"POST", "/deploy", `{"force":"lock"}`, "force does not take a JSON string"},
+		{"POST", "/deploy", `[]`, "it is a JSON array, not an object"},
 		{"POST", "/rollback", `{"to":"a b"}`, "to is neither"},
 		{"POST", "/plan", `{"commit":"xyz"}`, "commit"},
 		{"PUT", "/lock", `{}`, "reason"},

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/url"
@@ -59,7 +60,19 @@ func decode(r Request, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(readBy(v).reduce(text), v); err != nil {
-		return fmt.Errorf("%w: %v", ErrMalformed, err)
+		return fmt.Errorf("%w: %s", ErrMalformed, misread(err))
 	}
 	return nil
+}
+
+// misread says what is wrong with JSON, without the names that Go has for it.
+func misread(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return "it is a JSON " + wrong.Value + ", not an object"
+	case errors.As(err, &wrong):
+		return fmt.Sprintf("%s cannot be a JSON %s", wrong.Field, wrong.Value)
+	}
+	return err.Error()
 }

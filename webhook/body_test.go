@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 	"testing"
 
 	"deployer/state"
@@ -66,5 +68,20 @@ func TestParseReadsJSONAndFormsOnly(t *testing.T) {
 				t.Errorf("Parse = %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestWrongJSONIsToldWithoutGo(t *testing.T) {
+	for body, want := range map[string]string{
+		`[]`:        "it is a JSON array, not an object",
+		`{"ref":1}`: "ref cannot be a JSON number",
+	} {
+		r := Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}
+		var v struct {
+			Ref string `json:"ref"`
+		}
+		if err := decode(r, &v); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Go ") {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
 	}
 }

@@ -95,6 +95,9 @@ func TestCheckOfABadStack(t *testing.T) {
 		})
 	}
 	deployer(t, "", "check", filepath.Join(t.TempDir(), "none")).want(t, 2)
+	several, _ := newStack(t)
+	put(t, filepath.Join(several, "pipeline.yaml"), "verfy: []\nprofles: []\n")
+	deployer(t, "", "check", several).want(t, 2, "[1:1] unknown key verfy", "\n                       [2:1] unknown key profles")
 	dir, key := newStack(t)
 	deployer(t, "", "check", dir, "--environment", "staging", "--age-key", key).want(t, 2, "staging")
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -166,22 +167,29 @@ func (c *apiClient) stream(ctx context.Context, id string, last *string, out io.
 	}
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, 1<<20)
-	event := ""
+	event, offset := "", ""
+	var data []string
 	for lines.Scan() {
-		field, value, _ := strings.Cut(lines.Text(), ":")
+		field, value, comment := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch field {
 		case "event":
 			event = value
 		case "id":
-			*last = value
+			offset = value
 		case "data":
+			data = append(data, value)
+		case "": // an event is whole with the empty line behind it
+			if comment {
+				continue
+			}
 			if event == "end" {
 				return true, nil
 			}
-			fmt.Fprintln(out, value)
-		case "":
-			event = ""
+			if _, err := io.WriteString(out, strings.Join(data, "\n")); err != nil {
+				return false, err
+			}
+			event, data, *last = "", nil, cmp.Or(offset, *last)
 		}
 	}
 	return false, errors.Join(lines.Err(), io.ErrUnexpectedEOF)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -22,14 +23,19 @@ func newReject() *cobra.Command {
 // decision is a command that decides about one run.
 func decision(verb, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: verb + " RUN", Short: short, GroupID: groupServer, Args: cobra.ExactArgs(1)}
-	connect := serverFlags(cmd)
+	connect, asJSON := serverFlags(cmd), jsonFlag(cmd)
 	reason := cmd.Flags().String("reason", "", "why; it is kept in the history")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := connect()
 		if err != nil {
 			return err
 		}
-		return c.do(cmd.Context(), http.MethodPost, "/api/v1/runs/"+url.PathEscape(args[0])+"/"+verb, map[string]string{"reason": *reason}, nil)
+		var answer json.RawMessage
+		err = c.do(cmd.Context(), http.MethodPost, "/api/v1/runs/"+url.PathEscape(args[0])+"/"+verb, map[string]string{"reason": *reason}, &answer)
+		if err != nil || !*asJSON {
+			return err
+		}
+		return printJSON(cmd.OutOrStdout(), answer)
 	}
 	return cmd
 }

@@ -14,7 +14,7 @@ func newAdopt() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "adopt STACK…|--all", Short: "Make what runs already the stack's first good release", GroupID: groupServer, Args: cobra.ArbitraryArgs,
 		Long: `The containers of the stack's compose project stay as they are and become the first release to go back to.
-Nothing is recreated. "deployer plan STACK" says what the first deploy would recreate, and why.
+Nothing is recreated. "deployer plan STACK", or the first run, says what the first deploy would recreate, and why.
 
 With --all: every stack that nothing was deployed of yet.`,
 	}

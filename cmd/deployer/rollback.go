@@ -11,7 +11,7 @@ func newRollback() *cobra.Command {
 	}
 	connect, ask := serverFlags(cmd), askFlags(cmd)
 	to := cmd.Flags().String("to", "", "a run or a commit whose release was verified")
-	pin := cmd.Flags().Bool("pin", false, "stay there until `deployer unpin`")
+	pin := cmd.Flags().Bool("pin", false, "stay there until the stack is unpinned")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := connect()
 		if err != nil {

@@ -18,8 +18,13 @@ func newRuns() *cobra.Command {
 	connect, asJSON := serverFlags(cmd), jsonFlag(cmd)
 	limit := cmd.Flags().Int("limit", 20, "at most this many")
 	filters := map[string]*string{}
-	for _, name := range []string{"status", "kind", "commit", "actor", "since", "until", "before"} {
-		filters[name] = cmd.Flags().String(name, "", "only runs with this "+name)
+	for name, usage := range map[string]string{
+		"status": "only runs that are in this status", "kind": "only runs of this kind, such as deploy or backup",
+		"commit": "only runs for this commit; its first characters do", "actor": "only runs that this person started",
+		"since": "only runs from this `time` on, such as 2026-01-31T08:00:00Z", "until": "only runs before this `time`",
+		"before": "only runs older than this `run`: what the page before ended with",
+	} {
+		filters[name] = cmd.Flags().String(name, "", usage)
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := connect()

@@ -31,6 +31,9 @@ func newServe() *cobra.Command {
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
 			c, err := config.Load(path)
+			if err == nil {
+				err = checkSinks(c)
+			}
 			if err != nil {
 				return exitError{exitUsage, err}
 			}
@@ -45,7 +48,7 @@ func newServe() *cobra.Command {
 			return errors.Join(app.serve(cmd.Context(), path, hangups), app.close())
 		},
 	}
-	cmd.Flags().StringVar(&path, "config", "/etc/deployer/deployer.yaml", "configuration file")
+	cmd.Flags().StringVarP(&path, "config", "c", "/etc/deployer/deployer.yaml", "configuration file")
 	return cmd
 }
 

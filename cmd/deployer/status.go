@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,17 @@ type stackView struct {
 	Warning     string             `json:"warning"`
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
+	LastRun     *lastRun           `json:"last_run"`
+}
+
+// lastRun is how the newest run of a stack ended.
+type lastRun struct {
+	ID        string          `json:"id"`
+	Kind      state.RunKind   `json:"kind"`
+	Status    state.RunStatus `json:"status"`
+	CreatedAt time.Time       `json:"created_at"`
+	Error     string          `json:"error"`
+	Hint      string          `json:"hint"`
 }
 
 func newStatus() *cobra.Command {
@@ -59,7 +72,7 @@ func showStacks(cmd *cobra.Command, c *apiClient, asJSON bool) error {
 	return table(cmd.OutOrStdout(), func(row func(...any)) {
 		row("STACK", "SYNC", "HEALTH", "LIVE", "HEAD", "")
 		for _, s := range answer.Stacks {
-			row(s.Name, s.Sync, s.Health, s.liveCommit(), short(s.Head), s.remark())
+			row(s.Name, s.Sync, s.Health, s.liveCommit(), short(s.Head), oneLine(s.remark()))
 		}
 	})
 }
@@ -82,6 +95,15 @@ func showStack(cmd *cobra.Command, c *apiClient, name string, asJSON bool) error
 			row("last good", short(s.LastGood.Commit)+", "+since(s.LastGood.At))
 		}
 		row("head", short(s.Head))
+		if r := s.LastRun; r != nil {
+			row("last run", fmt.Sprintf("%s %s, %s, run %s", r.Kind, r.Status, since(r.CreatedAt), r.ID))
+			if r.Error != "" {
+				row("", r.Error)
+			}
+			if r.Hint != "" {
+				row("", "what to do: "+r.Hint)
+			}
+		}
 		if s.Waiting != nil {
 			row("waiting", "for "+s.Waiting.For+", run "+s.Waiting.Run)
 		}
@@ -112,16 +134,34 @@ func (s stackView) remark() string {
 	switch {
 	case s.Lock != nil:
 		return "locked: " + s.Lock.Reason
-	case s.Waiting != nil:
-		return "waiting for " + s.Waiting.For
 	case s.Operation == "running":
 		return "a run is under way"
+	case s.Waiting != nil:
+		return "waiting for " + s.Waiting.For
 	case s.Pin != nil:
 		return "pinned by " + s.Pin.By
 	case len(s.Quarantined) > 0 && s.Sync == string(state.SyncQuarantined):
 		return s.Quarantined[len(s.Quarantined)-1].Why
+	case s.Warning != "":
+		return s.Warning
+	case s.LastRun != nil && s.LastRun.Error != "":
+		return fmt.Sprintf("%s %s: %s", s.LastRun.Kind, s.LastRun.Status, s.LastRun.Error)
 	}
-	return s.Warning
+	return ""
+}
+
+const maxRemark = 120 // runes; the whole of it is in the view of one stack
+
+// oneLine cuts a text to what fits a row of a table.
+func oneLine(text string) string {
+	line, rest, _ := strings.Cut(text, "\n")
+	if runes := []rune(line); len(runes) > maxRemark {
+		return string(runes[:maxRemark]) + "…"
+	}
+	if rest != "" {
+		line += " …"
+	}
+	return line
 }
 
 // passThrough prints the API's own JSON.

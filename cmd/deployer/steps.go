@@ -46,7 +46,11 @@ func (r stepReport) table(cmd *cobra.Command) error {
 	color := isTerminal(cmd.OutOrStdout())
 	return table(cmd.OutOrStdout(), func(row func(...any)) {
 		for _, s := range r.Steps {
-			row(paint(s.Status, color), s.Name, strings.ReplaceAll(s.Message, "\n", " "))
+			lines := strings.Split(s.Message, "\n")
+			row(paint(s.Status, color), s.Name, lines[0])
+			for _, line := range lines[1:] {
+				row(paint("", color), "", line)
+			}
 			if s.Hint != "" && s.Status != state.StepPassed {
 				row(paint("", color), "", "→ "+strings.ReplaceAll(s.Hint, "\n", " "))
 			}

@@ -13,6 +13,7 @@ import (
 
 func newToken() *cobra.Command {
 	var role string
+	var asJSON *bool
 	cmd := &cobra.Command{
 		Use: "token NAME", Short: "Make a token and the line for deployer.yaml that accepts it", GroupID: groupHere,
 		Args: cobra.ExactArgs(1),
@@ -22,11 +23,17 @@ func newToken() *cobra.Command {
 			}
 			token := newSecret()
 			sum := sha256.Sum256([]byte(token))
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{
+					"name": args[0], "role": role, "token": token, "sha256": hex.EncodeToString(sum[:]),
+				})
+			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "token (keep it; it is not shown again): %s\nunder tokens: in deployer.yaml:\n  - {name: %s, role: %s, sha256: %s}\n",
 				token, args[0], role, hex.EncodeToString(sum[:]))
 			return err
 		},
 	}
+	asJSON = jsonFlag(cmd)
 	cmd.Flags().StringVar(&role, "role", "deployer", "viewer, deployer or admin")
 	return cmd
 }

@@ -69,7 +69,7 @@ func (d *decoder) fields(path string, n node, v reflect.Value, also ...string) {
 		if field, ok := byName[e.key]; ok {
 			d.value(join(path, e.key), e.value, field)
 		} else {
-			d.fail(path, e.at, "unknown field %q: %s", e.key, suggest(e.key, known))
+			d.fail(path, e.at, "unknown field %q: %s", e.key, Suggest(e.key, known))
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// suggest ends a sentence about an unknown word: with the word that was
+// Suggest ends a sentence about an unknown word: with the word that was
 // probably meant, else with all that are known.
-func suggest(word string, known []string) string {
+func Suggest(word string, known []string) string {
 	slices.Sort(known)
 	best, distance := "", len(word)/3+2
 	for _, k := range known {

@@ -84,7 +84,7 @@ func (s Spec) build(env *secrets.Env) (Check, common, error) {
 func (s Spec) decode(d *decoder) (Check, common) {
 	k, ok := kinds[s.kind]
 	if !ok {
-		d.fail("", s.common.at, "unknown check %q: %s", s.kind, suggest(s.kind, Names()))
+		d.fail("", s.common.at, "unknown check %q: %s", s.kind, Suggest(s.kind, Names()))
 		return nil, common{}
 	}
 	shared := common{Severity: severityError, Timeout: k.timeout}
