@@ -54,7 +54,9 @@ func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return a, fmt.Errorf("make the data folder: %w", err)
 	}
-	if a.store, err = state.Open(filepath.Join(c.Data, "deployer.db")); err != nil {
+	if a.store, err = state.Open(filepath.Join(c.Data, databaseFile)); errors.Is(err, state.ErrLocked) {
+		return a, fmt.Errorf("%w; stop that one first, which takes up to %s, or give this one a data folder of its own", err, stopGrace)
+	} else if err != nil {
 		return a, err
 	}
 	a.teardown = append(a.teardown, a.store.Close)
