@@ -146,7 +146,7 @@ func TestDeployerInAContainer(t *testing.T) {
 	// It would deploy over itself.
 	own := &container.Config{Env: memory, Labels: map[string]string{"com.docker.compose.project": p.Stack, "com.docker.compose.service": "deployer"}}
 	code, text = p.ended(p.inContainer(image, own, same...))
-	if code != 2 || !strings.Contains(text, "it would stop itself") {
+	if code != 2 || !strings.Contains(text, "it would stop itself") || !strings.Contains(text, "a compose project of its own") {
 		t.Errorf("its own project: exit %d\n%s", code, text)
 	}
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,27 +26,32 @@ import (
 
 // An app is a whole deployer, wired. close undoes in reverse what newApp made.
 type app struct {
-	started  *config.Config // what cannot change while it runs, it has from here
-	log      *slog.Logger
-	memory   string // folder on tmpfs
-	store    *state.Store
-	queue    *pipeline.Queue
-	server   *server.Server
-	notifier *notify.Notifier
-	reporter *forge.Reporter
-	inForce  atomic.Pointer[setup]
+	started   *config.Config // what cannot change while it runs, it has from here
+	log       *slog.Logger
+	memory    string // folder on tmpfs
+	container string // id of the one that this process runs in; empty where it runs in none
+	store     *state.Store
+	queue     *pipeline.Queue
+	server    *server.Server
+	notifier  *notify.Notifier
+	reporter  *forge.Reporter
+	inForce   atomic.Pointer[setup]
 
 	// Made when they are first needed and kept for the life of the app, since a
 	// mirror's folder belongs to one Mirror. A setup that does not use one has
 	// it closed; a run that still does opens again what it needs.
 	mirrors map[string]*gitsync.Mirror // by repository
 	targets map[string]*compose.Target // by what they are made of
+	home    map[*compose.Target]bool   // those on which deployer itself was looked for
 
 	teardown []func() error
 }
 
-func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
-	a = &app{started: c, log: log, mirrors: map[string]*gitsync.Mirror{}, targets: map[string]*compose.Target{}}
+func newApp(ctx context.Context, c *config.Config, log *slog.Logger) (a *app, err error) {
+	a = &app{
+		started: c, log: log, container: ownContainer(), home: map[*compose.Target]bool{},
+		mirrors: map[string]*gitsync.Mirror{}, targets: map[string]*compose.Target{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -68,7 +74,7 @@ func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
 		return a, err
 	}
 	a.teardown = append(a.teardown, func() error { return a.closeUnused(&setup{}) })
-	s, err := a.setUp(c)
+	s, err := a.setUp(ctx, c)
 	if err != nil {
 		return a, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -11,13 +12,13 @@ import (
 // reload reads deployer.yaml and the secrets that it names again, and puts
 // them in force. Where anything is wrong with them, nothing changes. Its
 // callers come one after the other.
-func (a *app) reload(path string) {
+func (a *app) reload(ctx context.Context, path string) {
 	c, err := config.Load(path)
 	if err != nil {
 		a.refuse(path, err)
 		return
 	}
-	s, err := a.setUp(c)
+	s, err := a.setUp(ctx, c)
 	if err != nil {
 		a.refuse(path, err)
 		return

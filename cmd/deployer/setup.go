@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -29,7 +30,7 @@ type setup struct {
 
 // setUp makes the setup of a configuration, with the mirrors and targets that
 // it needs and the app has not made yet. Nothing of it is in force then.
-func (a *app) setUp(c *config.Config) (*setup, error) {
+func (a *app) setUp(ctx context.Context, c *config.Config) (*setup, error) {
 	if err := checkSinks(c); err != nil {
 		return nil, err
 	}
@@ -55,6 +56,9 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 		if err != nil {
 			return nil, fmt.Errorf("stacks.%s.target: %w", name, err)
 		}
+		if err := a.atHome(ctx, stack.Target, target); err != nil {
+			return nil, err
+		}
 		s.targets[target] = true
 		if stack.Template() {
 			s.templates = append(s.templates, a.template(c, stack, target, keys))
@@ -62,7 +66,7 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 		}
 		one, err := a.stack(c, stack, target, keys)
 		if err != nil {
-			return nil, fmt.Errorf("stacks.%s.%w", name, err)
+			return nil, exitError{exitUsage, fmt.Errorf("stacks.%s.%w", name, err)}
 		}
 		one.Poll = c.Repositories[stack.Repository].Poll
 		s.stacks = append(s.stacks, one)
@@ -70,7 +74,10 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 	return s, nil
 }
 
-func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) (*pipeline.Stack, error) {
+func (a *app) stack(c *config.Config, stack *config.Stack, target *compose.Target, keys secrets.Keyring) (*pipeline.Stack, error) {
+	if err := target.Own(stack.Project); err != nil {
+		return nil, fmt.Errorf("project: %w; %s", err, pipeline.Hint(err))
+	}
 	judge, err := a.policy(c, stack)
 	if err != nil {
 		return nil, err
@@ -87,7 +94,7 @@ func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Targe
 
 // template is an entry that stands for one stack in each folder. The branch is
 // polled once for all of them.
-func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) *pipeline.Template {
+func (a *app) template(c *config.Config, stack *config.Stack, target *compose.Target, keys secrets.Keyring) *pipeline.Template {
 	return &pipeline.Template{
 		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Folder: stack.Folder(),
 		Poll: c.Repositories[stack.Repository].Poll, Mirror: a.mirrors[stack.Repository],

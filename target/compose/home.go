@@ -25,10 +25,23 @@ type Home struct {
 	own       container.InspectResponse
 }
 
-// Home finds deployer's own container by its id; nil where this Engine has
-// none of that id, since it is another one.
-func (t *Target) Home(ctx context.Context, id string) (*Home, error) {
-	own, err := t.engine.ContainerInspect(ctx, id)
+// Home finds deployer's own container; nil where it runs in none, or in one of
+// another Engine. What it has found it asks for no more.
+func (t *Target) Home(ctx context.Context) (*Home, error) {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	if t.own.id == "" || t.own.looked {
+		return t.own.home, nil
+	}
+	home, err := t.findHome(ctx)
+	if err == nil {
+		t.own.home, t.own.looked = home, true
+	}
+	return home, err
+}
+
+func (t *Target) findHome(ctx context.Context) (*Home, error) {
+	own, err := t.engine.ContainerInspect(ctx, t.own.id)
 	if cerrdefs.IsNotFound(err) {
 		return nil, nil
 	}

@@ -22,6 +22,17 @@ func (r *rig) create(labels map[string]string) (id string) {
 	return made.ID
 }
 
+// in is the target of a deployer that runs in a container.
+func (r *rig) in(container string) *Target {
+	r.t.Helper()
+	target, err := New(Options{Host: r.engine.DaemonHost(), Container: container})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = target.Close() })
+	return target
+}
+
 // What a deployer that was killed while it looked at itself has left goes at
 // the next look; what another one's look is made of stays.
 func TestProbeRemovesWhatOthersHaveLeft(t *testing.T) {
@@ -37,7 +48,7 @@ func TestProbeRemovesWhatOthersHaveLeft(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	home, err := r.Home(t.Context(), own)
+	home, err := r.in(own).Home(t.Context())
 	if err != nil || home == nil {
 		t.Fatalf("%v %v", home, err)
 	}
