@@ -292,7 +292,7 @@ func (r *Runner) releaseImages(x *Execution) error {
 	}
 	ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
 	defer done()
-	if err := x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep); err != nil {
+	if err := x.Stack.Target.KeepImages(ctx, x.Stack.shelf(), keep); err != nil {
 		r.parts.Log.Warn("give up images of old releases", "stack", x.Stack.Name, "error", err)
 	}
 	return nil

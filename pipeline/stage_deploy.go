@@ -49,7 +49,7 @@ func (x *Execution) keepImages(ctx context.Context) error {
 			keep = append(keep, imagesOf(r)...)
 		}
 	}
-	return x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep)
+	return x.Stack.Target.KeepImages(ctx, x.Stack.shelf(), keep)
 }
 
 func (x *Execution) applyOptions(changing func(context.Context, string) error) project.ApplyOptions {
@@ -78,7 +78,7 @@ func (x *Execution) beginChange() error {
 		if err := tx.WentLive(x.Release); err != nil {
 			return err
 		}
-		return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live = x.Release })
+		return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live, s.Project = x.Release, x.Stack.Project })
 	})
 }
 

@@ -175,6 +175,10 @@ func (e *expansion) add(name string, p place) {
 			e.refuse(other, "%s and %s claim the same project, %s", p, e.titles[other], s.Project)
 			return
 		}
+		if o.shelf() == s.shelf() {
+			e.refuse(other, "%s would keep its files where %s has kept them since it had that name", p, e.titles[other])
+			return
+		}
 	}
 	s.Template = p.template.Name
 	e.stacks[name], e.titles[name] = s, p.String()

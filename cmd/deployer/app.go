@@ -93,7 +93,12 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 	metrics := &observers{}
 	a.queue = pipeline.NewQueue(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier, a.reporter)
 	if len(s.templates) > 0 {
-		a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
+		err = a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
+	} else {
+		err = a.queue.Rename()
+	}
+	if err != nil {
+		return exitError{exitUsage, hinted(err)}
 	}
 	a.server, err = server.New(server.Options{
 		Store: a.store, Intake: a.queue, Control: a.queue, Stacks: a.queue, Access: s.access,

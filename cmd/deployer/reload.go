@@ -23,11 +23,15 @@ func (a *app) reload(ctx context.Context, path string) {
 		a.refuse(path, err)
 		return
 	}
+	if err := a.enforce(s); err != nil {
+		a.refuse(path, err)
+		return
+	}
 	logWarnings(a.log, c)
 	for _, key := range needRestart(a.started, c) {
 		a.log.Warn("a change in deployer.yaml needs a restart; until then the value from the start stays", "key", key)
 	}
-	if err := a.enforce(s); err != nil {
+	if err := a.closeUnused(s); err != nil {
 		a.log.Warn("close what the configuration does not use any more", "error", err)
 	}
 	a.log.Info("deployer.yaml was read again and is in force", "file", path,
