@@ -36,6 +36,19 @@ func keptReleases(tx *state.Tx, stack string) ([]*state.Release, error) {
 	}), nil
 }
 
+// keptImages are the images of a stack's releases that can be run again.
+func (r *Runner) keptImages(s *Stack) (ids []string, err error) {
+	err = r.store.View(func(tx *state.Tx) error {
+		releases, err := keptReleases(tx, s.Name)
+		ids = nil
+		for _, release := range releases {
+			ids = append(ids, imagesOf(release)...)
+		}
+		return err
+	})
+	return ids, err
+}
+
 func held(r, by *state.Release) bool { return by != nil && r.ID == by.ID }
 
 // keepCommits makes the mirror of a stack keep the commits that its stacks

@@ -279,14 +279,7 @@ func (r *Runner) releaseImages(x *Execution) error {
 	if x.Run.Phase == state.PhasePreparing {
 		return nil
 	}
-	var keep []string
-	err := r.store.View(func(tx *state.Tx) error {
-		releases, err := keptReleases(tx, x.Stack.Name)
-		for _, release := range releases {
-			keep = append(keep, imagesOf(release)...)
-		}
-		return err
-	})
+	keep, err := r.keptImages(x.Stack)
 	if err != nil {
 		return err
 	}

@@ -40,16 +40,14 @@ func deploy(ctx context.Context, x *Execution) error {
 	})
 }
 
-// keepImages protects the images of the release, and of the one to go back
-// to, from a prune.
+// keepImages protects the images of the release, and of those that can be gone
+// back to, from a prune. Which of them are given up shows when the run is over.
 func (x *Execution) keepImages(ctx context.Context) error {
-	keep := imagesOf(x.Release)
-	for _, r := range []*state.Release{x.Known.LastGood, x.Known.Live} {
-		if r != nil {
-			keep = append(keep, imagesOf(r)...)
-		}
+	keep, err := x.runner.keptImages(x.Stack)
+	if err != nil {
+		return err
 	}
-	return x.Stack.Target.KeepImages(ctx, x.Stack.shelf(), keep)
+	return x.Stack.Target.KeepImages(ctx, x.Stack.shelf(), append(keep, imagesOf(x.Release)...))
 }
 
 func (x *Execution) applyOptions(changing func(context.Context, string) error) project.ApplyOptions {
