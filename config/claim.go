@@ -26,6 +26,23 @@ func validateClaims(doc *document, stacks map[string]*Stack) {
 	}
 }
 
+// validateRenames notes stacks that would take over what another has.
+func validateRenames(doc *document, stacks map[string]*Stack) {
+	takers := map[string]string{}
+	for _, s := range byLine(doc, stacks) {
+		at := join(join("stacks", s.Name), "renamed_from")
+		switch {
+		case s.RenamedFrom == "":
+			continue
+		case stacks[s.RenamedFrom] != nil:
+			doc.fail(at, "take one of the two out", "stack %s is there under its old name too (line %d)", s.RenamedFrom, doc.line(join("stacks", s.RenamedFrom)))
+		case takers[s.RenamedFrom] != "":
+			doc.fail(at, "only one stack can take its history over", "stack %s was %s before too", takers[s.RenamedFrom], s.RenamedFrom)
+		}
+		takers[s.RenamedFrom] = s.Name
+	}
+}
+
 func (s *Stack) mayShareWith(other *Stack) bool {
 	return s.Repository == other.Repository && s.Directory == other.Directory && s.Environment != other.Environment
 }

@@ -139,6 +139,7 @@ func (c *Config) validate(doc *document) {
 		s.validate(doc, join("stacks", name), c.Repositories)
 	}
 	validateClaims(doc, c.Stacks)
+	validateRenames(doc, c.Stacks)
 	c.Policy.validate(doc, "policy")
 	for i, n := range c.Notify {
 		n.validate(doc, item("notify", i))

@@ -31,6 +31,7 @@ type Stack struct {
 	Reconcile   string   `yaml:"reconcile"`
 	Policy      *Policy  `yaml:"policy"` // nil: the server's
 	Enabled     bool     `yaml:"enabled"`
+	RenamedFrom string   `yaml:"renamed_from"` // the name that it had before
 }
 
 func (s *Stack) setDefaults() {
@@ -76,6 +77,7 @@ var (
 func (s *Stack) validate(doc *document, at string, repositories map[string]*Repository) {
 	s.validateName(doc, at)
 	s.validateRepository(doc, at, repositories)
+	s.validateRenamed(doc, at)
 	switch {
 	case strings.HasPrefix(s.Branch, "refs/"):
 		doc.fail(join(at, "branch"), "write main, not refs/heads/main", "%q is a full ref", s.Branch)
@@ -119,6 +121,16 @@ func (s *Stack) validateTemplate(doc *document, at string) {
 	}
 	if s.Project != "" {
 		doc.fail(join(at, "project"), "take it out: each is named after its folder", "several stacks cannot share a project")
+	}
+}
+
+func (s *Stack) validateRenamed(doc *document, at string) {
+	switch at := join(at, "renamed_from"); {
+	case s.RenamedFrom == "":
+	case s.Template():
+		doc.fail(at, "take it out: each is named after its folder", "several stacks cannot have been one before")
+	case !nameRule.MatchString(s.RenamedFrom):
+		doc.fail(at, nameHint, "%q cannot be the name of a stack", s.RenamedFrom)
 	}
 }
 

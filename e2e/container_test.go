@@ -24,8 +24,13 @@ import (
 const ordinary = 65532
 
 // inContainer runs the product's server in a container as an ordinary user,
-// with binds and options of the Engine added, and returns its id.
+// with binds of the Engine added, and returns its id.
 func (p *product) inContainer(image string, config *container.Config, binds ...string) string {
+	p.t.Helper()
+	return p.inNamedContainer(enginetest.Name(p.t), image, config, binds...)
+}
+
+func (p *product) inNamedContainer(name, image string, config *container.Config, binds ...string) string {
 	p.t.Helper()
 	socket := strings.TrimPrefix(p.Engine.DaemonHost(), "unix://")
 	info, err := os.Stat(socket)
@@ -33,12 +38,14 @@ func (p *product) inContainer(image string, config *container.Config, binds ...s
 		p.t.Skipf("the Engine's socket is not on this machine: %v", err)
 	}
 	config.Image, config.User = image, fmt.Sprintf("%d:%d", ordinary, ordinary)
-	config.Cmd = []string{"serve", "--config", p.Path("deployer.yaml")}
+	if config.Cmd == nil {
+		config.Cmd = []string{"serve", "--config", p.Path("deployer.yaml")}
+	}
 	made, err := p.Engine.ContainerCreate(p.t.Context(), config, &container.HostConfig{
 		NetworkMode: "host", ReadonlyRootfs: true, Tmpfs: map[string]string{"/tmp": ""},
 		GroupAdd: []string{fmt.Sprint(info.Sys().(*syscall.Stat_t).Gid)},
 		Binds:    append(binds, socket+":"+socket),
-	}, nil, nil, enginetest.Name(p.t))
+	}, nil, nil, name)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -49,6 +56,22 @@ func (p *product) inContainer(image string, config *container.Config, binds ...s
 		p.t.Fatal(err)
 	}
 	return made.ID
+}
+
+// mustBeReady waits until the server in a container is ready.
+func (p *product) mustBeReady(id string) {
+	p.t.Helper()
+	p.Eventually(30*time.Second, "the server in the container is ready", func() bool {
+		res, err := http.Get(p.URL + "/readyz")
+		if err != nil {
+			if info, err := p.Engine.ContainerInspect(p.t.Context(), id); err == nil && !info.State.Running {
+				p.t.Fatalf("it ended:\n%s", p.containerLog(id))
+			}
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
 }
 
 // ended waits for the end of a container and returns its exit code and what
@@ -123,22 +146,12 @@ func TestDeployerInAContainer(t *testing.T) {
 	// It would deploy over itself.
 	own := &container.Config{Env: memory, Labels: map[string]string{"com.docker.compose.project": p.Stack, "com.docker.compose.service": "deployer"}}
 	code, text = p.ended(p.inContainer(image, own, same...))
-	if code != 2 || !strings.Contains(text, "it would stop itself") {
+	if code != 2 || !strings.Contains(text, "it would stop itself") || !strings.Contains(text, "a compose project of its own") {
 		t.Errorf("its own project: exit %d\n%s", code, text)
 	}
 
 	id := p.inContainer(image, &container.Config{Env: memory}, same...)
-	p.Eventually(30*time.Second, "the server in the container is ready", func() bool {
-		res, err := http.Get(p.URL + "/readyz")
-		if err != nil {
-			if info, err := p.Engine.ContainerInspect(t.Context(), id); err == nil && !info.State.Running {
-				t.Fatalf("it ended:\n%s", p.containerLog(id))
-			}
-			return false
-		}
-		_ = res.Body.Close()
-		return res.StatusCode == http.StatusOK
-	})
+	p.mustBeReady(id)
 	s := dataStack{p, app, freePort(t)}
 	commit := s.commit("one", `"./site:/site:ro"`, "", "")
 	commit["site/page"] = gittest.Text("from the commit")

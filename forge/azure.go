@@ -140,6 +140,23 @@ func (z *azure) self(ctx context.Context) (string, error) {
 	})
 }
 
+// azureNobody is who asks without a token.
+const azureNobody = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+
+// Examine asks whose the token is and looks at the repository; what a token
+// may do is not told.
+func (z *azure) Examine(ctx context.Context) (Standing, error) {
+	s := Standing{Needs: z.scope, Unproven: unproven}
+	id, err := z.self(ctx)
+	if err == nil && (id == "" || id == azureNobody) {
+		err = &Refusal{Status: http.StatusUnauthorized, Why: z.name + " takes the token for nobody's", Hint: z.hint(http.StatusUnauthorized)}
+	}
+	if err == nil {
+		_, err = z.call(ctx, "look at the repository", http.MethodGet, z.repo+"?"+azureVersion, nil, nil)
+	}
+	return s, err
+}
+
 func (z *azure) threads(pull int) string {
 	return fmt.Sprintf("%s/pullRequests/%d/threads", z.repo, pull)
 }

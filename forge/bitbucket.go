@@ -101,6 +101,28 @@ func (b *bitbucket) self(ctx context.Context) (string, error) {
 	return id, err
 }
 
+// Examine reads the scopes that Bitbucket names in a header, of whatever kind
+// the token is.
+func (b *bitbucket) Examine(ctx context.Context) (Standing, error) {
+	s := Standing{Needs: b.scope}
+	header, err := b.call(ctx, "look at the repository", http.MethodGet, b.repo, nil, nil)
+	if err != nil {
+		return s, err
+	}
+	have := scopes(header.Get("X-OAuth-Scopes"))
+	if len(have) == 0 {
+		s.Unproven = unproven
+		return s, nil
+	}
+	if !anyOf(have, "repository", "repository:write", "repository:admin", "write:repository:bitbucket") {
+		s.Lacks = append(s.Lacks, "“Repositories: write”")
+	}
+	if !anyOf(have, "pullrequest", "pullrequest:write", "write:pullrequest:bitbucket") {
+		s.Lacks = append(s.Lacks, "“Pull requests: write”")
+	}
+	return s, nil
+}
+
 func (b *bitbucket) comments(ctx context.Context, pull int, visit func(comment) bool) error {
 	path := fmt.Sprintf("%s/pullrequests/%d/comments?pagelen=100", b.repo, pull)
 	for path != "" {

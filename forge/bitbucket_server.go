@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -57,6 +59,37 @@ func (b *bitbucketServer) self(ctx context.Context) (string, error) {
 		header, err := b.call(ctx, "ask whose the token is", http.MethodGet, b.repo, nil, nil)
 		return header.Get("X-AUSERNAME"), err
 	})
+}
+
+// Examine asks for the repositories that the token may write to. A header
+// names its user: a public repository answers those without a token too.
+func (b *bitbucketServer) Examine(ctx context.Context) (Standing, error) {
+	type repository struct {
+		ID   int64  `json:"id"`
+		Name string `json:"name"`
+	}
+	var own repository
+	s := Standing{Needs: b.scope}
+	header, err := b.call(ctx, "look at the repository", http.MethodGet, b.repo, nil, &own)
+	if err != nil {
+		return s, err
+	}
+	if header.Get("X-AUSERNAME") == "" {
+		return s, &Refusal{Status: http.StatusUnauthorized, Why: b.name + " takes the token for nobody's", Hint: b.hint(http.StatusUnauthorized)}
+	}
+	var list struct {
+		Values []repository `json:"values"`
+	}
+	_, err = b.call(ctx, "ask what the token may write to", http.MethodGet, "/repos?permission=REPO_WRITE&limit=1000&name="+url.QueryEscape(own.Name), nil, &list)
+	switch {
+	case isRefusal(err):
+		s.Unproven = unproven
+	case err != nil:
+		return s, err
+	case !slices.Contains(list.Values, own):
+		s.Lacks = append(s.Lacks, "“Repository write”")
+	}
+	return s, nil
 }
 
 func (b *bitbucketServer) pull(pull int) string {

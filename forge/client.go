@@ -41,6 +41,8 @@ type Client interface {
 	// the marker, an HTML comment: it is edited where it is there, on whatever
 	// page, and made again where somebody deleted it.
 	PutComment(ctx context.Context, pull int, marker, body string) error
+	// Examine tries the token on the repository, writing nothing.
+	Examine(ctx context.Context) (Standing, error)
 }
 
 // pullStatuses is what a client has whose forge lets a branch's rules require

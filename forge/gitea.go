@@ -77,6 +77,22 @@ func (g *gitea) self(ctx context.Context) (string, error) {
 	})
 }
 
+// Examine asks what the token's user may do to the repository; the scopes of
+// the token itself are not told.
+func (g *gitea) Examine(ctx context.Context) (Standing, error) {
+	var repo struct {
+		Permissions *struct {
+			Push bool `json:"push"`
+		} `json:"permissions"`
+	}
+	s := Standing{Needs: g.scope, Unproven: unproven}
+	_, err := g.call(ctx, "look at the repository", http.MethodGet, g.repo, nil, &repo)
+	if err == nil && repo.Permissions != nil && !repo.Permissions.Push {
+		s.Lacks = append(s.Lacks, "the right to write to the repository")
+	}
+	return s, err
+}
+
 // comments reads page by page, though the versions of today give all of them
 // at once, whatever page is asked for.
 func (g *gitea) comments(ctx context.Context, pull int, visit func(comment) bool) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // GitHub refuses what is longer.
@@ -62,6 +63,34 @@ func (g *github) self(ctx context.Context) (string, error) {
 		_, err := g.call(ctx, "ask whose the token is", http.MethodGet, "/user", nil, &user)
 		return number(user.ID), err
 	})
+}
+
+// Examine reads the scopes of a classic token in a header. One of another kind
+// has no such header, and what it may do to a repository is not told.
+func (g *github) Examine(ctx context.Context) (Standing, error) {
+	var repo struct {
+		Private     bool `json:"private"`
+		Permissions *struct {
+			Push bool `json:"push"`
+		} `json:"permissions"`
+	}
+	s := Standing{Needs: g.scope}
+	header, err := g.call(ctx, "look at the repository", http.MethodGet, g.repo, nil, &repo)
+	if err != nil {
+		return s, err
+	}
+	if repo.Permissions != nil && !repo.Permissions.Push {
+		s.Lacks = append(s.Lacks, "the right to write to the repository")
+	}
+	switch have := scopes(header.Get("X-OAuth-Scopes")); {
+	case len(header.Values("X-OAuth-Scopes")) == 0:
+		s.Unproven = unproven
+	case anyOf(have, "repo") || !repo.Private && anyOf(have, "public_repo"):
+	default:
+		s.Lacks = append(s.Lacks, "the scope repo")
+	}
+	s.Expires, _ = time.Parse("2006-01-02 15:04:05 MST", header.Get("GitHub-Authentication-Token-Expiration"))
+	return s, nil
 }
 
 func (g *github) comments(ctx context.Context, pull int, visit func(comment) bool) error {

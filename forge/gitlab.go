@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 )
 
 const (
@@ -80,6 +82,53 @@ func (g *gitlab) self(ctx context.Context) (string, error) {
 		_, err := g.call(ctx, "ask whose the token is", http.MethodGet, "/user", nil, &user)
 		return number(user.ID), err
 	})
+}
+
+const gitlabDeveloper = 30
+
+// Examine asks for the token's scopes, and for its user's role. A token of
+// OAuth may not ask for the first, and an administrator has no role.
+func (g *gitlab) Examine(ctx context.Context) (Standing, error) {
+	type role struct {
+		Level int `json:"access_level"`
+	}
+	var project struct {
+		Permissions struct {
+			Project *role `json:"project_access"`
+			Group   *role `json:"group_access"`
+		} `json:"permissions"`
+	}
+	s := Standing{Needs: g.scope}
+	if _, err := g.call(ctx, "look at the project", http.MethodGet, g.project, nil, &project); err != nil {
+		return s, err
+	}
+	level := 0
+	for _, r := range []*role{project.Permissions.Project, project.Permissions.Group} {
+		if r != nil {
+			level = max(level, r.Level)
+		}
+	}
+	switch {
+	case level == 0:
+		s.Unproven = "the role of the token's user"
+	case level < gitlabDeveloper:
+		s.Lacks = append(s.Lacks, "the role Developer")
+	}
+	var token struct {
+		Scopes  []string `json:"scopes"`
+		Expires string   `json:"expires_at"`
+	}
+	_, err := g.call(ctx, "ask what the token may do", http.MethodGet, "/personal_access_tokens/self", nil, &token)
+	switch {
+	case isRefusal(err):
+		s.Unproven = unproven
+	case err != nil:
+		return s, err
+	case !slices.Contains(token.Scopes, "api"):
+		s.Lacks = append(s.Lacks, "the scope api")
+	}
+	s.Expires, _ = time.Parse(time.DateOnly, token.Expires)
+	return s, nil
 }
 
 func (g *gitlab) notes(pull int) string {

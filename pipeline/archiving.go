@@ -99,7 +99,7 @@ func (a *archiving) hold(ctx context.Context, names []string, stop bool) error {
 func (a *archiving) read(ctx context.Context, names []string) error {
 	x := a.x
 	about := backup.Manifest{
-		Version: x.runner.parts.Version, Stack: x.Stack.Name, Project: x.Stack.Project, Run: x.Run.ID, Why: a.why,
+		Version: x.runner.parts.Version, Stack: x.Stack.ShelfName(), Project: x.Stack.Project, Run: x.Run.ID, Why: a.why,
 	}
 	if live := x.Known.Live; live != nil {
 		about.Release, about.Commit = live.ID, live.Commit
@@ -139,7 +139,7 @@ func (a *archiving) finish(ctx context.Context) error {
 			if err != nil {
 				return "", placeError(a.to, err)
 			}
-			b := recordOf(m, a.to)
+			b := a.x.recordOf(m, a.to)
 			a.made = append(a.made, b)
 			if err := x.journal.Commit(x.Run, func(tx *state.Tx) error { return tx.PutBackup(b) }); err != nil {
 				return "", err
@@ -157,9 +157,9 @@ func (a *archiving) finish(ctx context.Context) error {
 	return nil
 }
 
-func recordOf(m *backup.Manifest, folder string) *state.Backup {
+func (x *Execution) recordOf(m *backup.Manifest, folder string) *state.Backup {
 	return &state.Backup{
-		ID: m.ID, Stack: m.Stack, Project: m.Project, Volume: m.Volume, Run: m.Run, Why: m.Why, Release: m.Release, Commit: m.Commit,
+		ID: m.ID, Stack: x.Stack.Name, Project: m.Project, Volume: m.Volume, Run: m.Run, Why: m.Why, Release: m.Release, Commit: m.Commit,
 		At: m.StartedAt, Archive: m.Path(folder), Size: m.Size, Content: m.Content, Files: m.Files, SHA256: m.SHA256, OutwardLinks: m.OutwardLinks,
 	}
 }

@@ -60,7 +60,7 @@ func (x *Execution) openBackup(id string) (*restoring, error) {
 	if err != nil {
 		return nil, WithHint(err, other)
 	}
-	if m.SHA256 != b.SHA256 || m.Size != b.Size || m.Volume != b.Volume || m.Stack != b.Stack {
+	if m.SHA256 != b.SHA256 || m.Size != b.Size || m.Volume != b.Volume || m.Stack != x.Stack.ShelfName() {
 		return nil, WithHint(fmt.Errorf("the manifest of backup %s is not the one that was written with it", id), other)
 	}
 	// Links that lead out are harmless in what this server read from the volume itself.

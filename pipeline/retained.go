@@ -32,4 +32,17 @@ func KeptReleases(tx *state.Tx, stack string) ([]*state.Release, error) {
 	}), nil
 }
 
+// keptImages are the images of a stack's releases that can be run again.
+func (r *Runner) keptImages(s *Stack) (ids []string, err error) {
+	err = r.store.View(func(tx *state.Tx) error {
+		releases, err := KeptReleases(tx, s.Name)
+		ids = nil
+		for _, release := range releases {
+			ids = append(ids, release.ImageIDs()...)
+		}
+		return err
+	})
+	return ids, err
+}
+
 func held(r, by *state.Release) bool { return by != nil && r.ID == by.ID }

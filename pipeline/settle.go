@@ -307,20 +307,13 @@ func (r *Runner) releaseImages(x *Execution) error {
 	if x.Run.Phase == state.PhasePreparing {
 		return nil
 	}
-	var keep []string
-	err := r.store.View(func(tx *state.Tx) error {
-		releases, err := KeptReleases(tx, x.Stack.Name)
-		for _, release := range releases {
-			keep = append(keep, release.ImageIDs()...)
-		}
-		return err
-	})
+	keep, err := r.keptImages(x.Stack)
 	if err != nil {
 		return err
 	}
 	ctx, done := context.WithTimeout(context.Background(), 30*time.Second)
 	defer done()
-	if err := x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep); err != nil {
+	if err := x.Stack.Target.KeepImages(ctx, x.Stack.ShelfName(), keep); err != nil {
 		r.parts.Log.Warn("give up images of old releases", "stack", x.Stack.Name, "error", err)
 	}
 	return nil

@@ -72,7 +72,7 @@ func (x *Execution) preparePlace(to string) error {
 	if real, err := filepath.EvalSymlinks(to); isBelow(to, data) || err == nil && isBelow(real, data) {
 		return WithHint(fmt.Errorf("backup.to: %s is in deployer's data folder", to), "choose a folder outside of it, best on another disk")
 	}
-	return placeError(to, backup.Prepare(to, x.Stack.Name))
+	return placeError(to, backup.Prepare(to, x.Stack.ShelfName()))
 }
 
 // placeError says what to do where a folder of backups cannot be written.
@@ -146,13 +146,13 @@ func (x *Execution) existing(ctx context.Context, v Volumes, names []string) (fo
 func (x *Execution) prune(options *BackupOptions, names []string) (string, error) {
 	var gone []string
 	for _, name := range names {
-		more, err := backup.Prune(options.To, x.Stack.Name, name, options.KeepDays, x.runner.now())
+		more, err := backup.Prune(options.To, x.Stack.ShelfName(), name, options.KeepDays, x.runner.now())
 		gone = append(gone, more...)
 		if err != nil {
 			return "", fmt.Errorf("delete old backups: %w", err)
 		}
 	}
-	there, err := backup.Find(options.To, x.Stack.Name)
+	there, err := backup.Find(options.To, x.Stack.ShelfName())
 	if err != nil {
 		return "", err
 	}
@@ -166,7 +166,7 @@ func (x *Execution) prune(options *BackupOptions, names []string) (string, error
 			if _, err := tx.Backup(m.ID); !errors.Is(err, state.ErrNotFound) || !m.Whole(options.To) {
 				continue
 			}
-			b := recordOf(m, options.To)
+			b := x.recordOf(m, options.To)
 			b.Found = true
 			if err := tx.PutBackup(b); err != nil {
 				return err

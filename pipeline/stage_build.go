@@ -39,7 +39,7 @@ func (x *Execution) buildImages(ctx context.Context) error {
 			if err != nil {
 				return "", hintElse(err, "correct it and push again")
 			}
-			tag, reused, err := builder.Build(ctx, x.Stack.Name, b, x.Log)
+			tag, reused, err := builder.Build(ctx, x.Stack.ShelfName(), b, x.Log)
 			if err != nil {
 				return "", WithHint(err, "the log has what the build said; correct it and push again")
 			}
@@ -65,7 +65,7 @@ func (x *Execution) nameBuilds() error {
 		if err != nil {
 			return err
 		}
-		x.Project.Built(b, builder.BuildTag(x.Stack.Name, b))
+		x.Project.Built(b, builder.BuildTag(x.Stack.ShelfName(), b))
 	}
 	return nil
 }

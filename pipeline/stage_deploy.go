@@ -40,16 +40,14 @@ func deploy(ctx context.Context, x *Execution) error {
 	})
 }
 
-// keepImages protects the images of the release, and of the one to go back
-// to, from a prune.
+// keepImages protects the images of the release, and of those that can be gone
+// back to, from a prune. Which of them are given up shows when the run is over.
 func (x *Execution) keepImages(ctx context.Context) error {
-	keep := x.Release.ImageIDs()
-	for _, r := range []*state.Release{x.Known.LastGood, x.Known.Live} {
-		if r != nil {
-			keep = append(keep, r.ImageIDs()...)
-		}
+	keep, err := x.runner.keptImages(x.Stack)
+	if err != nil {
+		return err
 	}
-	return x.Stack.Target.KeepImages(ctx, x.Stack.Name, keep)
+	return x.Stack.Target.KeepImages(ctx, x.Stack.ShelfName(), append(keep, x.Release.ImageIDs()...))
 }
 
 func (x *Execution) applyOptions(changing func(context.Context, string) error) project.ApplyOptions {
@@ -78,7 +76,7 @@ func (x *Execution) beginChange() error {
 		if err := tx.WentLive(x.Release); err != nil {
 			return err
 		}
-		return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live = x.Release })
+		return tx.ChangeStack(x.Stack.Name, func(s *state.Stack) { s.Live, s.Project = x.Release, x.Stack.Project })
 	})
 }
 

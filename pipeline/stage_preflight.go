@@ -44,6 +44,9 @@ func preflight(ctx context.Context, x *Execution) error {
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
 	note("data", x.Step(ctx, "data", x.checkMovedData))
+	if x.Known.Live == nil {
+		note("project", x.Step(ctx, "project", x.checkHolder))
+	}
 	if x.File.Backup != nil {
 		note("backup", x.Step(ctx, "backup", x.checkBackup))
 	}

@@ -195,8 +195,7 @@ func (q *Queue) refold(b *branch, tip string, found map[string][]string) (inForc
 		signal(b.pulled)
 	}
 	q.sayCollisions(b, e.collisions)
-	q.swap(&setup{stacks: e.stacks, workers: o.workers, origin: o, replaced: make(chan struct{})})
-	return true, nil
+	return true, q.swap(&setup{stacks: e.stacks, workers: o.workers, origin: o, replaced: make(chan struct{})})
 }
 
 // keptTemplates is what is kept of every template, by name.

@@ -128,7 +128,7 @@ func (q *Queue) tryStart(tx *state.Tx, run *state.Run, start, active []*state.Ru
 	if !ok {
 		at := q.now().UTC()
 		run.Status, run.FinishedAt = state.RunCanceled, &at
-		run.Error = "the stack is no longer in deployer.yaml"
+		run.Error = "the stack is no longer in deployer.yaml, or not enabled"
 		return false, putTelling(tx, run, q.now())
 	}
 	if run.WaitingFor == state.WaitApproval {

@@ -122,7 +122,7 @@ func (b *bench) commit(message string, files gittest.Files) string {
 func (b *bench) renew() {
 	b.queue = New(b.store, pipeline.NewRunner(b.store, b.parts), b.stacks, 4, b.parts.Log, b.seen)
 	if len(b.templates) > 0 {
-		b.queue.Reload(b.stacks, 4, b.templates...)
+		b.must(b.queue.Reload(b.stacks, 4, b.templates...))
 	}
 }
 

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -35,8 +36,9 @@ func (q *Queue) stacks() map[string]*pipeline.Stack { return q.setup.Load().stac
 // began with. What waits starts with the new one, or is canceled where there is
 // none of that name. A template stands for the folders that were known last,
 // until its branch is looked at. Polls begin anew, so that every branch is
-// looked at once.
-func (q *Queue) Reload(stacks []*pipeline.Stack, workers int, templates ...*Template) {
+// looked at once. A stack that was renamed has its history with it; where that
+// cannot be, nothing changes.
+func (q *Queue) Reload(stacks []*pipeline.Stack, workers int, templates ...*Template) error {
 	q.folding.Lock()
 	defer q.folding.Unlock()
 	next := newSetup(stacks, workers)
@@ -44,14 +46,16 @@ func (q *Queue) Reload(stacks []*pipeline.Stack, workers int, templates ...*Temp
 		next.origin = newOrigin(stacks, workers, templates)
 		e, err := q.expandKept(next.origin)
 		if err != nil {
-			q.log.Error("read which folders are stacks; the configuration before stays in force", "error", err)
-			return
+			return fmt.Errorf("read which folders are stacks: %w", err)
 		}
 		next.stacks = e.stacks
 	}
 	before := q.setup.Load().origin
-	q.swap(next)
+	if err := q.swap(next); err != nil {
+		return err
+	}
 	close(before.replaced)
+	return nil
 }
 
 // expandKept makes the stacks of the folders that were known last.
@@ -68,19 +72,26 @@ func (q *Queue) expandKept(o *origin) (e *expansion, err error) {
 }
 
 // swap puts a setup in force. One of the same stacks changes nothing.
-func (q *Queue) swap(next *setup) {
+func (q *Queue) swap(next *setup) error {
 	now := q.setup.Load()
 	if now.origin == next.origin && maps.EqualFunc(now.stacks, next.stacks, sameFolder) {
-		return
+		return nil
 	}
 	added := maps.Clone(next.stacks)
 	maps.DeleteFunc(added, func(name string, _ *pipeline.Stack) bool { return now.stacks[name] != nil })
-	q.restoreFiles(added) // they may have been away when the machine was rebooted
-	q.mu.Lock()           // the dispatcher decides by one setup
-	before := q.setup.Swap(next)
+	q.mu.Lock() // the dispatcher decides by one setup
+	err := q.rename(next.stacks)
+	if err == nil {
+		q.setup.Store(next)
+	}
 	q.mu.Unlock()
-	close(before.replaced)
+	if err != nil {
+		return err
+	}
+	q.restoreFiles(added) // they may have been away when the machine was rebooted
+	close(now.replaced)
 	q.Wake()
+	return nil
 }
 
 // sameFolder reports whether two stacks of one origin are the same.

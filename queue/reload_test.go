@@ -15,7 +15,7 @@ func (b *bench) with(change func(*pipeline.Stack)) {
 	changed := *b.stacks[0]
 	change(&changed)
 	b.stacks = append([]*pipeline.Stack{&changed}, b.stacks[1:]...)
-	b.queue.Reload(b.stacks, 4)
+	b.must(b.queue.Reload(b.stacks, 4))
 }
 
 func TestReloadTakesANewStackIn(t *testing.T) {
@@ -23,7 +23,7 @@ func TestReloadTakesANewStackIn(t *testing.T) {
 	b.queue = New(b.store, pipeline.NewRunner(b.store, b.parts), b.stacks[:1], 4, b.parts.Log, b.seen)
 	b.serve()
 	b.deployed("one", b.app("shop", "app:1", ""))
-	b.queue.Reload(b.stacks, 4)
+	b.must(b.queue.Reload(b.stacks, 4))
 	receipt := b.accept(b.event(b.commit("two", b.app("blog", "app:2", ""))))
 	if len(receipt.Runs) != 2 {
 		t.Fatalf("the push queued %d runs, want one for each stack", len(receipt.Runs))
@@ -39,7 +39,7 @@ func TestReloadLeavesWhatRunsAndCancelsWhatWaitsForAStackThatIsGone(t *testing.T
 	first := b.push("one", b.app("shop", "app:1", ""))
 	b.await(reached)
 	second := b.push("two", b.app("shop", "app:2", ""))
-	b.queue.Reload(nil, 4)
+	b.must(b.queue.Reload(nil, 4))
 	b.says(b.ends(second, state.RunCanceled).Error, "no longer in deployer.yaml")
 	b.isTold(second, state.RunCanceled)
 	let()
@@ -81,7 +81,7 @@ func TestReloadWithMoreWorkersStartsWhatWaitedForOne(t *testing.T) {
 	}
 	runs := b.accept(b.event(b.commit("one", files))).Runs
 	b.await(reached)
-	b.queue.Reload(b.stacks, 2)
+	b.must(b.queue.Reload(b.stacks, 2))
 	for _, run := range runs {
 		b.becomes(run, state.RunRunning)
 	}

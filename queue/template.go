@@ -183,6 +183,10 @@ func (e *expansion) add(name string, p place) {
 			e.refuse(other, p, "%s and %s claim the same project, %s", p, e.titles[other], s.Project)
 			return
 		}
+		if o.ShelfName() == s.ShelfName() {
+			e.refuse(other, p, "%s would keep its files where %s has kept them since it had that name", p, e.titles[other])
+			return
+		}
 	}
 	s.Template = p.template.Name
 	e.stacks[name], e.titles[name] = s, p.String()

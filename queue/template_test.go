@@ -281,7 +281,7 @@ func TestCollisionsNameBoth(t *testing.T) {
 	taken := *fixed
 	taken.Name, taken.Claim, taken.Project = "other", "late", "late"
 	b.stacks = append(b.stacks, &taken)
-	b.queue.Reload(b.stacks, 4, b.templates...)
+	b.must(b.queue.Reload(b.stacks, 4, b.templates...))
 	b.accept(b.event(b.commit("three", b.app("apps/late", "app:1", ""))))
 	b.eventually("refused", func() bool { return strings.Contains(said.text(), "claim the same project") })
 	b.says(said.text(), "folder apps/late of apps/* and stack other of deployer.yaml claim the same project, late")

@@ -42,9 +42,10 @@ var (
 )
 
 // The versions of the schema. Version 1 had all runs as plain JSON, and an
-// index by stack alone; version 2 had no backups and holds.
+// index by stack alone; version 2 had no backups and holds; version 3 knew no
+// stack that was renamed.
 const (
-	schemaVersion  = 3
+	schemaVersion  = 4
 	schemaInPlace  = 2              // the first version that is taken up where it lies
 	schemaReplaced = math.MaxUint64 // of a file in whose place another was put
 )

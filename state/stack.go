@@ -23,6 +23,8 @@ type Stack struct {
 	Stopped     *Stopped     `json:"stopped,omitempty"`
 	Warning     string       `json:"warning,omitempty"`   // what a person should know of its place in the repository
 	Proposals   []Proposal   `json:"proposals,omitempty"` // pull requests on its branch, by their newest review
+	Project     string       `json:"project,omitempty"`   // of Compose, that Live was deployed as
+	Shelf       string       `json:"shelf,omitempty"`     // the name that its files, images and archives are kept under; empty: its own
 }
 
 // A Reading is what a check of the monitor last said of the live release.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,27 +27,32 @@ import (
 
 // An app is a whole deployer, wired. close undoes in reverse what newApp made.
 type app struct {
-	started  *config.Config // what cannot change while it runs, it has from here
-	log      *slog.Logger
-	memory   string // folder on tmpfs
-	store    *state.Store
-	queue    *queue.Queue
-	server   *server.Server
-	notifier *notify.Notifier
-	reporter *forge.Reporter
-	inForce  atomic.Pointer[setup]
+	started   *config.Config // what cannot change while it runs, it has from here
+	log       *slog.Logger
+	memory    string // folder on tmpfs
+	container string // id of the one that this process runs in; empty where it runs in none
+	store     *state.Store
+	queue     *queue.Queue
+	server    *server.Server
+	notifier  *notify.Notifier
+	reporter  *forge.Reporter
+	inForce   atomic.Pointer[setup]
 
 	// Made when they are first needed and kept for the life of the app, since a
 	// mirror's folder belongs to one Mirror. A setup that does not use one has
 	// it closed; a run that still does opens again what it needs.
 	mirrors map[string]*gitsync.Mirror // by repository
 	targets map[string]*compose.Target // by what they are made of
+	home    map[*compose.Target]bool   // those on which deployer itself was looked for
 
 	teardown []func() error
 }
 
-func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
-	a = &app{started: c, log: log, mirrors: map[string]*gitsync.Mirror{}, targets: map[string]*compose.Target{}}
+func newApp(ctx context.Context, c *config.Config, log *slog.Logger) (a *app, err error) {
+	a = &app{
+		started: c, log: log, container: ownContainer(), home: map[*compose.Target]bool{},
+		mirrors: map[string]*gitsync.Mirror{}, targets: map[string]*compose.Target{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -55,7 +61,9 @@ func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return a, fmt.Errorf("make the data folder: %w", err)
 	}
-	if a.store, err = state.Open(filepath.Join(c.Data, "deployer.db")); err != nil {
+	if a.store, err = state.Open(filepath.Join(c.Data, databaseFile)); errors.Is(err, state.ErrLocked) {
+		return a, fmt.Errorf("%w; stop that one first, which takes up to %s, or give this one a data folder of its own", err, stopGrace)
+	} else if err != nil {
 		return a, err
 	}
 	a.teardown = append(a.teardown, a.store.Close)
@@ -67,7 +75,7 @@ func newApp(c *config.Config, log *slog.Logger) (a *app, err error) {
 		return a, err
 	}
 	a.teardown = append(a.teardown, func() error { return a.closeUnused(&setup{}) })
-	s, err := a.setUp(c)
+	s, err := a.setUp(ctx, c)
 	if err != nil {
 		return a, err
 	}
@@ -86,7 +94,12 @@ func (a *app) wire(s *setup, vault *secrets.Vault) (err error) {
 	metrics := &observers{}
 	a.queue = queue.New(a.store, runner, s.stacks, s.config.Workers, a.log, metrics, a.notifier, a.reporter)
 	if len(s.templates) > 0 {
-		a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
+		err = a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
+	} else {
+		err = a.queue.Rename()
+	}
+	if err != nil {
+		return exitError{exitUsage, hinted(err)}
 	}
 	a.server, err = server.New(server.Options{
 		Store: a.store, Intake: a.queue, Control: a.queue, Stacks: a.queue, Access: s.access,

@@ -36,18 +36,23 @@ func forges(c *config.Config) (map[string]forge.Client, error) {
 		if r.Forge == nil {
 			continue
 		}
-		doer, err := forgeDoer(string(r.CAFile))
-		if err == nil {
-			out[name], err = forge.New(forge.Options{
-				Provider: r.Forge.Provider, API: r.Forge.API, Repository: r.URL, Name: r.Forge.Repository,
-				Token: r.Forge.Token.Read, Doer: doer,
-			})
-		}
-		if err != nil {
+		var err error
+		if out[name], err = forgeOf(r); err != nil {
 			return nil, fmt.Errorf("repositories.%s.forge: %w", name, err)
 		}
 	}
 	return out, nil
+}
+
+func forgeOf(r *config.Repository) (forge.Client, error) {
+	doer, err := forgeDoer(string(r.CAFile))
+	if err != nil {
+		return nil, err
+	}
+	return forge.New(forge.Options{
+		Provider: r.Forge.Provider, API: r.Forge.API, Repository: r.URL, Name: r.Forge.Repository,
+		Token: r.Forge.Token.Read, Doer: doer,
+	})
 }
 
 // forgeDoer trusts what the repository's fetches trust: the system's

@@ -9,69 +9,67 @@ import (
 	"strings"
 	"time"
 
+	"deployer/config"
 	"deployer/target/compose"
 )
 
-// homeLimit bounds what is asked at the start of the Engine that deployer
-// itself may run on.
+// homeLimit bounds what is asked of an Engine that deployer itself may run on.
 const homeLimit = 30 * time.Second
 
 var ownMount = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
 
-// ownContainer is the id of the container that this process runs in, as its
-// mounts say; empty where it runs in none of Docker's.
-func ownContainer(mountinfo string) string {
+// ownContainer is the id of the container that this process runs in; empty
+// where it runs in none of Docker's.
+func ownContainer() string {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "" // no Linux, and so no container of Docker's
+	}
+	return containerOf(string(mounts))
+}
+
+func containerOf(mountinfo string) string {
 	if m := ownMount.FindStringSubmatch(mountinfo); m != nil {
 		return m[1]
 	}
 	return ""
 }
 
-// checkHome makes sure, where deployer runs in a container, that what it hands
-// to other containers as paths of the host is there what it is here.
-func (a *app) checkHome(ctx context.Context) error {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil // no Linux, and so no container of Docker's
-	}
-	id := ownContainer(string(mounts))
-	if id == "" {
+// atHome finds deployer's own container on an Engine, once. Where it is there,
+// what deployer hands to other containers as paths of the host must be there
+// what it is here. An Engine elsewhere need not answer: the target looks for
+// itself before it changes anything.
+func (a *app) atHome(ctx context.Context, want config.Target, target *compose.Target) error {
+	if a.container == "" || a.home[target] {
 		return nil
 	}
 	ctx, done := context.WithTimeout(ctx, homeLimit)
 	defer done()
-	for key, target := range a.targets {
-		if !strings.HasPrefix(key, "unix://") {
-			continue
-		}
-		home, err := target.Home(ctx, id)
-		if err != nil {
-			return err
-		}
-		if home == nil {
-			continue
-		}
+	home, err := target.Home(ctx)
+	if err != nil && !strings.HasPrefix(want.Docker, "unix://") {
+		a.log.Warn("whether deployer itself runs on an Engine is not known yet", "engine", want.Docker, "error", err)
+		return nil
+	}
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	if home != nil {
 		a.log.Info("deployer runs in a container of an Engine that it deploys to", "container", home.Container)
-		if err := a.checkHomeOn(ctx, key, home); err != nil {
-			return err
+		if err := a.sameFolders(ctx, home); err != nil {
+			return exitError{exitUsage, err}
 		}
 	}
+	a.home[target] = true
 	return nil
 }
 
-func (a *app) checkHomeOn(ctx context.Context, engine string, home *compose.Home) error {
-	errs := []error{
+func (a *app) sameFolders(ctx context.Context, home *compose.Home) error {
+	return errors.Join(
 		sameFolder(ctx, home, "the data folder", a.started.Data,
 			fmt.Sprintf("start the container with -v %[1]s:%[1]s", a.started.Data)+", or with another folder of the host that has the same path inside, and name it under data: in deployer.yaml"),
 		sameFolder(ctx, home, "the folder for files that hold secrets", a.memory,
 			"start the container with -v /run/deployer:/run/deployer and -e RUNTIME_DIRECTORY=/run/deployer"),
-	}
-	for _, s := range a.inForce.Load().config.Stacks {
-		if s.Enabled && home.Project != "" && s.Project == home.Project && strings.HasPrefix(engine, s.Target.Docker) {
-			errs = append(errs, fmt.Errorf("stack %s has the compose project %s, in which deployer itself runs: it would stop itself; start deployer as a project of its own", s.Name, s.Project))
-		}
-	}
-	return errors.Join(errs...)
+	)
 }
 
 // sameFolder makes sure that a folder has the same path in deployer's own

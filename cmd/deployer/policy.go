@@ -24,12 +24,13 @@ func (j judge) Judge(p *project.Project, s pipeline.Safeguards) []pipeline.Refus
 	return out
 }
 
-// policy is what a stack of the configuration is judged by.
-func (a *app) policy(c *config.Config, stack *config.Stack) (pipeline.Policy, error) {
+// policy is what a stack of the configuration is judged by, whose own data lie
+// on a shelf.
+func (a *app) policy(c *config.Config, stack *config.Stack, shelf string) (pipeline.Policy, error) {
 	want := c.PolicyOf(stack)
 	host := policy.Host{
 		Own:  append(c.Files(), a.started.Data, a.memory),
-		Data: pipeline.NewRoots(a.started.Data, a.memory, stack.Name).Data,
+		Data: pipeline.NewRoots(a.started.Data, a.memory, shelf).Data,
 	}
 	if socket, ok := strings.CutPrefix(stack.Target.Docker, "unix://"); ok {
 		host.Sockets, host.Resolve = []string{socket}, realName

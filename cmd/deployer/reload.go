@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -11,14 +12,18 @@ import (
 // reload reads deployer.yaml and the secrets that it names again, and puts
 // them in force. Where anything is wrong with them, nothing changes. Its
 // callers come one after the other.
-func (a *app) reload(path string) {
+func (a *app) reload(ctx context.Context, path string) {
 	c, err := config.Load(path)
 	if err != nil {
 		a.refuse(path, err)
 		return
 	}
-	s, err := a.setUp(c)
+	s, err := a.setUp(ctx, c)
 	if err != nil {
+		a.refuse(path, err)
+		return
+	}
+	if err := a.enforce(s); err != nil {
 		a.refuse(path, err)
 		return
 	}
@@ -26,7 +31,7 @@ func (a *app) reload(path string) {
 	for _, key := range needRestart(a.started, c) {
 		a.log.Warn("a change in deployer.yaml needs a restart; until then the value from the start stays", "key", key)
 	}
-	if err := a.enforce(s); err != nil {
+	if err := a.closeUnused(s); err != nil {
 		a.log.Warn("close what the configuration does not use any more", "error", err)
 	}
 	a.log.Info("deployer.yaml was read again and is in force", "file", path,

@@ -38,12 +38,9 @@ func newServe() *cobra.Command {
 				return exitError{exitUsage, err}
 			}
 			logWarnings(log, c)
-			app, err := newApp(c, log)
+			app, err := newApp(cmd.Context(), c, log)
 			if err != nil {
 				return err
-			}
-			if err := app.checkHome(cmd.Context()); err != nil {
-				return exitError{exitUsage, errors.Join(err, app.close())}
 			}
 			return errors.Join(app.serve(cmd.Context(), path, hangups), app.close())
 		},
@@ -77,7 +74,7 @@ func (a *app) serve(ctx context.Context, path string, hangups <-chan os.Signal) 
 	for {
 		select {
 		case <-hangups:
-			a.reload(path)
+			a.reload(ctx, path)
 		case first := <-failed:
 			stop() // the one that is left stops too
 			return errors.Join(first, <-failed)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"deployer/queue"
 	"deployer/secrets"
 	"deployer/server"
+	"deployer/state"
 	"deployer/target/compose"
 	"deployer/webhook"
 )
@@ -32,7 +34,7 @@ type setup struct {
 
 // setUp makes the setup of a configuration, with the mirrors and targets that
 // it needs and the app has not made yet. Nothing of it is in force then.
-func (a *app) setUp(c *config.Config) (*setup, error) {
+func (a *app) setUp(ctx context.Context, c *config.Config) (*setup, error) {
 	if err := checkSinks(c); err != nil {
 		return nil, err
 	}
@@ -58,6 +60,9 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 		if err != nil {
 			return nil, fmt.Errorf("stacks.%s.target: %w", name, err)
 		}
+		if err := a.atHome(ctx, stack.Target, target); err != nil {
+			return nil, err
+		}
 		s.targets[target] = true
 		if stack.Template() {
 			s.templates = append(s.templates, a.template(c, stack, target, keys))
@@ -65,7 +70,7 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 		}
 		one, err := a.stack(c, stack, target, keys)
 		if err != nil {
-			return nil, fmt.Errorf("stacks.%s.%w", name, err)
+			return nil, exitError{exitUsage, fmt.Errorf("stacks.%s.%w", name, err)}
 		}
 		one.Poll = c.Repositories[stack.Repository].Poll
 		s.stacks = append(s.stacks, one)
@@ -73,24 +78,36 @@ func (a *app) setUp(c *config.Config) (*setup, error) {
 	return s, nil
 }
 
-func (a *app) stack(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) (*pipeline.Stack, error) {
-	judge, err := a.policy(c, stack)
+func (a *app) stack(c *config.Config, stack *config.Stack, target *compose.Target, keys secrets.Keyring) (*pipeline.Stack, error) {
+	if err := target.Own(stack.Project); err != nil {
+		return nil, fmt.Errorf("project: %w", hinted(err))
+	}
+	shelf := ""
+	err := a.store.View(func(tx *state.Tx) (err error) {
+		shelf, err = tx.ShelfOf(stack.Name, stack.RenamedFrom)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	judge, err := a.policy(c, stack, shelf)
 	if err != nil {
 		return nil, err
 	}
 	return &pipeline.Stack{
+		RenamedFrom: stack.RenamedFrom, Shelf: shelf, Configured: func(name string) bool { return c.Stacks[name] != nil },
 		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Directory: stack.Directory,
 		Project: stack.Project, Environment: stack.Environment, Claim: stack.Target.Docker + " " + stack.Project,
 		Approval: stack.Approval, Freezes: freezes(stack.Freeze), Policy: judge, Reports: c.Repositories[stack.Repository].Forge != nil,
 		Mirror: a.mirrors[stack.Repository], Keys: keys, Target: target,
 		Provider: provider(c.Repositories[stack.Repository]), PlanForks: plansForks(c.Repositories[stack.Repository]),
-		Roots: pipeline.NewRoots(a.started.Data, a.memory, stack.Name),
+		Roots: pipeline.NewRoots(a.started.Data, a.memory, shelf),
 	}, nil
 }
 
 // template is an entry that stands for one stack in each folder. The branch is
 // polled once for all of them.
-func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Target, keys secrets.Keyring) *queue.Template {
+func (a *app) template(c *config.Config, stack *config.Stack, target *compose.Target, keys secrets.Keyring) *queue.Template {
 	return &queue.Template{
 		Name: stack.Name, Repository: stack.Repository, Branch: stack.Branch, Folder: stack.Folder(),
 		Poll: c.Repositories[stack.Repository].Poll, Mirror: a.mirrors[stack.Repository],
@@ -108,15 +125,32 @@ func (a *app) template(c *config.Config, stack *config.Stack, target pipeline.Ta
 
 // enforce puts a setup in the place of the one in force. The stacks change
 // before the deliveries that are taken do: a delivery for a new repository
-// finds the stacks that follow it.
+// finds the stacks that follow it. Where the stacks cannot change, the one
+// before stays.
 func (a *app) enforce(s *setup) error {
+	before := a.inForce.Load()
+	a.use(s)
+	if err := a.queue.Reload(s.stacks, s.config.Workers, s.templates...); err != nil {
+		a.use(before)
+		return hinted(err)
+	}
+	a.server.Reload(s.access)
+	return nil
+}
+
+func (a *app) use(s *setup) {
 	a.inForce.Store(s)
 	for name, r := range s.config.Repositories {
 		a.mirrors[name].SetRemote(remoteIn(s.config, r))
 	}
-	a.queue.Reload(s.stacks, s.config.Workers, s.templates...)
-	a.server.Reload(s.access)
-	return a.closeUnused(s)
+}
+
+// hinted has what to do about an error in its text.
+func hinted(err error) error {
+	if hint := pipeline.Hint(err); hint != "" {
+		return fmt.Errorf("%w; %s", err, hint)
+	}
+	return err
 }
 
 // closeUnused closes the mirrors and targets that a setup does not use.

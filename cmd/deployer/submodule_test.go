@@ -17,7 +17,9 @@ func TestSubmodulesOnTheDesk(t *testing.T) {
 	put(t, filepath.Join(lib, "app.conf"), "one\n")
 	gitIn(t, lib, "add", "-A")
 	gitIn(t, lib, "commit", "--quiet", "-m", "one")
-	allowed := func(dir string, args ...string) { gitIn(t, dir, append([]string{"-c", "protocol.file.allow=always"}, args...)...) }
+	allowed := func(dir string, args ...string) {
+		gitIn(t, dir, append([]string{"-c", "protocol.file.allow=always"}, args...)...)
+	}
 	allowed(root, "submodule", "--quiet", "add", lib, "shop/lib")
 	put(t, filepath.Join(dir, "compose.yaml"), "services: {web: {image: 'web:1', environment: {P: \"${PASSWORD}\"}, volumes: ['./lib/app.conf:/app.conf:ro']}}\n")
 	gitIn(t, root, "add", "-A")

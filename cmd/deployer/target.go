@@ -23,7 +23,7 @@ func (a *app) target(want config.Target) (*compose.Target, error) {
 	}
 	t, err := compose.New(compose.Options{
 		Host: want.Docker, CAFile: string(want.CAFile), CertFile: string(want.CertFile), KeyFile: string(want.KeyFile),
-		Clock: time.Now, Auth: a.registryAuth,
+		Clock: time.Now, Auth: a.registryAuth, Container: a.container,
 	})
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 
 var (
 	builds  sync.Mutex
-	built   = map[string]build{} // by tags
+	built   = map[string]build{} // by how they were built
 	scratch string               // folder that holds them
 )
 
@@ -28,16 +28,28 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// Binary returns the path of deployer, built with these tags. A tag set is
-// built once; a package whose tests call it has a TestMain that calls Main.
+// Binary returns the path of deployer, built with these tags. What is built
+// the same way is built once; a package whose tests call it has a TestMain that
+// calls Main.
 func Binary(t testing.TB, tags ...string) string {
+	t.Helper()
+	return binary(t, "-tags", strings.Join(tags, ","))
+}
+
+// Versioned is Binary of a release that calls itself so.
+func Versioned(t testing.TB, version string) string {
+	t.Helper()
+	return binary(t, "-ldflags", "-X main.version="+version)
+}
+
+func binary(t testing.TB, flags ...string) string {
 	t.Helper()
 	builds.Lock()
 	defer builds.Unlock()
-	key := strings.Join(tags, ",")
+	key := strings.Join(flags, " ")
 	b, ok := built[key]
 	if !ok {
-		b.path, b.err = compile(key, len(built))
+		b.path, b.err = compile(flags, len(built))
 		built[key] = b
 	}
 	if b.err != nil {
@@ -46,14 +58,14 @@ func Binary(t testing.TB, tags ...string) string {
 	return b.path
 }
 
-func compile(tags string, n int) (path string, err error) {
+func compile(flags []string, n int) (path string, err error) {
 	if scratch == "" {
 		if scratch, err = os.MkdirTemp("", "deployer-product-"); err != nil {
 			return "", err
 		}
 	}
 	path = filepath.Join(scratch, fmt.Sprintf("deployer-%d", n))
-	build := exec.Command("go", "build", "-tags", tags, "-o", path, "deployer/cmd/deployer")
+	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", path, "deployer/cmd/deployer")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build deployer: %w\n%s", err, out)

@@ -27,7 +27,11 @@ import (
 // says, only the Engine's word counts. Behind another router that does so,
 // what asks the service from outside has to be patient.
 func (t *Target) Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error {
-	a, err := t.compare(ctx, p, o)
+	err := t.spareProject(ctx, p.Name)
+	var a *application
+	if err == nil {
+		a, err = t.compare(ctx, p, o)
+	}
 	if err == nil {
 		err = a.run(ctx)
 	}

@@ -17,6 +17,9 @@ import (
 // Down removes the containers and networks of a project, those of `docker
 // compose run` and of hooks too. Volumes and their data stay.
 func (t *Target) Down(ctx context.Context, projectName string) error {
+	if err := t.spareProject(ctx, projectName); err != nil {
+		return err
+	}
 	items, err := t.listAll(ctx, projectName)
 	if err != nil {
 		return err
@@ -54,6 +57,9 @@ func (t *Target) Restart(ctx context.Context, projectName, service string) error
 }
 
 func (t *Target) each(ctx context.Context, projectName, service string, do func(context.Context, project.Container) error) error {
+	if err := t.spareProject(ctx, projectName); err != nil {
+		return err
+	}
 	containers, err := t.Containers(ctx, projectName)
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/distribution/reference"
 	dockerconfig "github.com/docker/cli/cli/config"
@@ -14,9 +13,6 @@ import (
 	clitypes "github.com/docker/cli/cli/config/types"
 	"github.com/docker/docker/api/types/registry"
 )
-
-// helperLimit is how long a credential helper may take to answer.
-const helperLimit = 20 * time.Second
 
 // credentials returns the encoded credentials for an image's registry as they
 // are now, empty where there are none: those that Auth gives, else those of
@@ -55,7 +51,7 @@ type credentialsError struct {
 func (e *credentialsError) Unwrap() error { return e.error }
 
 // dockersOwn asks the config.json of deployer's user, and the helper that it
-// names for a registry. The error has nothing of what a helper has written.
+// names for a registry.
 func dockersOwn(ctx context.Context, host string) (clitypes.AuthConfig, error) {
 	dir := os.Getenv(dockerconfig.EnvOverrideConfigDir) // Dir would remember the first one
 	if dir == "" {
@@ -77,36 +73,21 @@ func dockersOwn(ctx context.Context, host string) (clitypes.AuthConfig, error) {
 	if host == "docker.io" {
 		key = "https://index.docker.io/v1/"
 	}
-	return askHelper(ctx, file, key)
+	return ask(ctx, file, key)
 }
 
-// askHelper reads credentials, from a helper where the file names one. One
-// that hangs is left behind: the library cannot stop it.
-func askHelper(ctx context.Context, file *configfile.ConfigFile, key string) (clitypes.AuthConfig, error) {
-	ctx, done := context.WithTimeout(ctx, helperLimit)
-	defer done()
-	type answer struct {
-		auth clitypes.AuthConfig
-		err  error
+// ask returns the credentials that a configuration has for a registry: those of
+// DOCKER_AUTH_CONFIG, else of the helper that the file names, else its own.
+func ask(ctx context.Context, file *configfile.ConfigFile, key string) (clitypes.AuthConfig, error) {
+	name, ok := file.CredentialHelpers[key]
+	if !ok {
+		name = file.CredentialsStore
 	}
-	answers := make(chan answer, 1)
-	go func() {
-		auth, err := file.GetAuthConfig(key)
-		answers <- answer{auth, err}
-	}()
-	helper := file.CredentialHelpers[key]
-	if helper == "" {
-		helper = file.CredentialsStore
+	if name == "" {
+		return file.GetAuthConfig(key)
 	}
-	helper = "docker-credential-" + helper
-	hint := fmt.Sprintf("try `echo %s | %s get` as deployer's user, with its PATH and HOME", key, helper)
-	select {
-	case a := <-answers:
-		if a.err != nil {
-			return a.auth, &credentialsError{fmt.Errorf("the credential helper %s gives no credentials for it", helper), hint}
-		}
-		return a.auth, nil
-	case <-ctx.Done():
-		return clitypes.AuthConfig{}, &credentialsError{fmt.Errorf("the credential helper %s does not answer", helper), hint}
+	if auth, err := configfile.New("").GetAuthConfig(key); err == nil && (auth.Username != "" || auth.IdentityToken != "" || auth.RegistryToken != "") {
+		return auth, nil
 	}
+	return askHelper(ctx, name, key)
 }

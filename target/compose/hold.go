@@ -112,6 +112,9 @@ func (t *Target) awaitHealth(ctx context.Context, id string) {
 
 // eachOf does something to each of the containers that are there, side by side.
 func (t *Target) eachOf(ctx context.Context, ids []string, do func(context.Context, container.InspectResponse) error) error {
+	if err := t.spare(ctx, ids...); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, id := range ids {
 		group.Go(func() error {

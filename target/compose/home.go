@@ -13,6 +13,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
 )
 
@@ -24,10 +25,23 @@ type Home struct {
 	own       container.InspectResponse
 }
 
-// Home finds deployer's own container by its id; nil where this Engine has
-// none of that id, since it is another one.
-func (t *Target) Home(ctx context.Context, id string) (*Home, error) {
-	own, err := t.engine.ContainerInspect(ctx, id)
+// Home finds deployer's own container; nil where it runs in none, or in one of
+// another Engine. What it has found it asks for no more.
+func (t *Target) Home(ctx context.Context) (*Home, error) {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	if t.own.id == "" || t.own.looked {
+		return t.own.home, nil
+	}
+	home, err := t.findHome(ctx)
+	if err == nil {
+		t.own.home, t.own.looked = home, true
+	}
+	return home, err
+}
+
+func (t *Target) findHome(ctx context.Context) (*Home, error) {
+	own, err := t.engine.ContainerInspect(ctx, t.own.id)
 	if cerrdefs.IsNotFound(err) {
 		return nil, nil
 	}
@@ -54,11 +68,17 @@ func (h *Home) HostPath(folder string) string {
 	return host
 }
 
+const (
+	probeLabel  = "deployer.probe" // its value is the id of the container that asks
+	probePrefix = ".probe-"
+)
+
 // Probe proves that what another container mounts from a folder is what this
 // one has there: a file that is written here is read through a container that
 // is made of deployer's own image, never started, and removed.
 func (h *Home) Probe(ctx context.Context, folder string) (err error) {
-	name := ".probe-" + rand.Text()
+	h.sweep(ctx, folder)
+	name := probePrefix + rand.Text()
 	want := rand.Text()
 	file := filepath.Join(folder, name)
 	if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
@@ -67,7 +87,7 @@ func (h *Home) Probe(ctx context.Context, folder string) (err error) {
 	defer func() { err = errors.Join(err, os.Remove(file)) }()
 	t := h.target
 	made, err := t.engine.ContainerCreate(ctx,
-		&container.Config{Image: h.own.Image, Cmd: []string{"version"}, Labels: map[string]string{"deployer.probe": h.own.ID}},
+		&container.Config{Image: h.own.Image, Cmd: []string{"version"}, Labels: map[string]string{probeLabel: h.own.ID}},
 		&container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{{Type: mount.TypeBind, Source: folder, Target: "/probe", ReadOnly: true}}},
 		nil, nil, "")
 	if err != nil {
@@ -87,4 +107,22 @@ func (h *Home) Probe(ctx context.Context, folder string) (err error) {
 		return fmt.Errorf("a container that mounts %s sees something else there", folder)
 	}
 	return err
+}
+
+// sweep removes what probes have left behind that were cut off: containers
+// whose asker is gone or asks now, and files in the folder. What cannot be
+// removed is in nobody's way.
+func (h *Home) sweep(ctx context.Context, folder string) {
+	files, _ := filepath.Glob(filepath.Join(folder, probePrefix+"*"))
+	for _, file := range files {
+		_ = os.Remove(file)
+	}
+	t := h.target
+	left, _ := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", probeLabel))})
+	for _, c := range left {
+		asker := c.Labels[probeLabel]
+		if _, err := t.engine.ContainerInspect(ctx, asker); asker == h.own.ID || cerrdefs.IsNotFound(err) {
+			_ = t.removeContainer(ctx, c.ID)
+		}
+	}
 }

@@ -61,6 +61,9 @@ func (t *Target) tidy(ctx context.Context, observed []project.Container) error {
 
 // removeContainer removes a container, not its volumes.
 func (t *Target) removeContainer(ctx context.Context, id string) error {
+	if err := t.spare(ctx, id); err != nil {
+		return err
+	}
 	err := t.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
 	if cerrdefs.IsNotFound(err) {
 		return nil

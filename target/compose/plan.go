@@ -20,6 +20,9 @@ import (
 // recreated. Containers of services that the project no longer has are listed
 // as removed, whatever ApplyOptions.RemoveOrphans will say.
 func (t *Target) Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error) {
+	if err := t.spareProject(ctx, p.Name); err != nil {
+		return nil, err
+	}
 	want, err := wanted(p)
 	if err != nil {
 		return nil, err

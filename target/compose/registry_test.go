@@ -84,7 +84,7 @@ func TestRealRegistryWithCredentialsFromEveryPlace(t *testing.T) {
 	helper("echo '{lovelace'")
 	want("helper that talks nonsense", pull(ref), ImageNoCredentials, "docker-credential-fake get")
 	file(`{"credsStore": "not-there"}`)
-	want("helper that is not there", pull(ref), ImageNoCredentials, "docker-credential-not-there get")
+	want("helper that is not there", pull(ref), ImageNoCredentials, "install docker-credential-not-there")
 	file(`{"auths": {"lovelace`)
 	want("configuration that is none", pull(ref), ImageNoCredentials, "docker login")
 

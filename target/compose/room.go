@@ -11,6 +11,9 @@ import (
 // StopContainer stops one container, whatever its restart policy. One that is
 // stopped already, or gone, is no error.
 func (t *Target) StopContainer(ctx context.Context, id string) error {
+	if err := t.spare(ctx, id); err != nil {
+		return err
+	}
 	err := t.engine.ContainerStop(ctx, id, container.StopOptions{})
 	if cerrdefs.IsNotFound(err) {
 		return nil

@@ -23,6 +23,9 @@ import (
 // what would make the same ones again. Its networks and volumes are those that
 // are there; nothing is changed.
 func (t *Target) Running(ctx context.Context, projectName string) (*project.Running, error) {
+	if err := t.spareProject(ctx, projectName); err != nil {
+		return nil, err
+	}
 	items, err := t.list(ctx, projectName)
 	if err != nil {
 		return nil, err

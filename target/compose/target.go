@@ -30,6 +30,8 @@ type Options struct {
 
 	Clock func() time.Time // nil: time.Now
 
+	Container string // id of the one that deployer itself runs in; empty where it runs in none
+
 	// Auth gives the credentials for a registry's host; an empty username
 	// means none. Docker's own configuration and its credential helpers are
 	// asked where Auth is nil or has none.
@@ -37,7 +39,8 @@ type Options struct {
 }
 
 // A Target runs projects on one Engine. Its methods are safe for concurrent
-// use, except that one project must be applied by one caller at a time.
+// use, except that one project must be applied by one caller at a time. What
+// would stop, replace or remove deployer itself fails with an *OwnError.
 type Target struct {
 	host   string
 	engine *client.Client
@@ -46,6 +49,7 @@ type Target struct {
 	early  early
 	clock  func() time.Time
 	auth   func(ctx context.Context, registryHost string) (username, password string, err error)
+	own    own
 }
 
 // New returns a Target. It does not connect: an Engine that is down is the
@@ -62,7 +66,7 @@ func New(options Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{host: options.Host, engine: engine, cli: cli, theirs: theirs, clock: options.Clock, auth: options.Auth}
+	t := &Target{host: options.Host, engine: engine, cli: cli, theirs: theirs, clock: options.Clock, auth: options.Auth, own: own{id: options.Container}}
 	if t.clock == nil {
 		t.clock = time.Now
 	}

@@ -85,6 +85,9 @@ func (s *source) Read(b []byte) (int, error) {
 // its content, and so are the containers that mount it, which must not run.
 // It is the one thing here that removes a volume.
 func (t *Target) RenewVolume(ctx context.Context, p *project.Project, name string) error {
+	if err := t.spareProject(ctx, p.Name); err != nil {
+		return err
+	}
 	want, err := wantedVolume(p, name)
 	if err != nil {
 		return err
