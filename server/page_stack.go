@@ -67,7 +67,7 @@ func (s *Server) runPage(c *call) error {
 	if err != nil {
 		return err
 	}
-	p := page{Title: "Run " + run.ID, Content: runContent{viewRun(run), text, shorter}}
+	p := page{Title: "Run " + run.ID, Content: runContent{run, text, shorter}}
 	if !run.Status.Terminal() {
 		p.Refresh = refreshEvery
 	}

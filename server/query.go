@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -48,6 +50,15 @@ func (q *query) refuse(name, what, hint string) {
 	if q.err == nil {
 		q.err = badRequest(fmt.Sprintf("the parameter %q %s", name, what), hint)
 	}
+}
+
+// cursor reads next of the page before.
+func (q *query) cursor(name string) string {
+	v := q.text(name)
+	if v != "" && uuid.Validate(v) != nil {
+		q.refuse(name, "is no cursor", "give next of the page before, as it is")
+	}
+	return v
 }
 
 func (q *query) text(name string) string {

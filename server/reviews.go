@@ -9,8 +9,8 @@ import (
 )
 
 type reviewList struct {
-	Reviews []*state.Run `json:"reviews"`
-	Next    string       `json:"next,omitempty"` // before of the next page
+	Reviews []runView `json:"reviews"`
+	Next    string    `json:"next,omitempty"` // before of the next page
 }
 
 // listReviews shows the runs of kind review, by the filters of runs.
@@ -24,7 +24,7 @@ func (s *Server) listReviews(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, reviewList{runs, next})
+	return c.JSON(http.StatusOK, reviewList{viewRuns(runs), next})
 }
 
 func (s *Server) getReview(c *call) error {

@@ -34,11 +34,11 @@ func TestReviewsAreFoundAndShown(t *testing.T) {
 	review := f.putRun("registry", state.RunSucceeded, reviewed)
 	f.putRun("website", state.RunFailed, func(r *state.Run) { r.Kind, r.Review = state.KindReview, &state.Review{Pull: 8} })
 
-	got := decodeAs[reviewList](t, f.call(RoleViewer, http.MethodGet, "/api/v1/reviews?stack=registry", "").expect(t, http.StatusOK))
+	got := decodeAs[listOfReviews](t, f.call(RoleViewer, http.MethodGet, "/api/v1/reviews?stack=registry", "").expect(t, http.StatusOK))
 	if ids(got.Reviews) != ids([]*state.Run{review}) {
 		t.Errorf("found %s", ids(got.Reviews))
 	}
-	if got := decodeAs[reviewList](t, f.call(RoleViewer, http.MethodGet, "/api/v1/reviews?limit=1", "").expect(t, http.StatusOK)); len(got.Reviews) != 1 || got.Next == "" {
+	if got := decodeAs[listOfReviews](t, f.call(RoleViewer, http.MethodGet, "/api/v1/reviews?limit=1", "").expect(t, http.StatusOK)); len(got.Reviews) != 1 || got.Next == "" {
 		t.Errorf("a page has %d reviews, next %q", len(got.Reviews), got.Next)
 	}
 	one := decodeAs[state.Run](t, f.call(RoleViewer, http.MethodGet, "/api/v1/reviews/"+review.ID, "").expect(t, http.StatusOK))

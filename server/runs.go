@@ -19,8 +19,8 @@ var (
 )
 
 type runList struct {
-	Runs []*state.Run `json:"runs"`
-	Next string       `json:"next,omitempty"` // before of the next page
+	Runs []runView `json:"runs"`
+	Next string    `json:"next,omitempty"` // before of the next page
 }
 
 func (s *Server) listRuns(c *call) error {
@@ -32,12 +32,12 @@ func (s *Server) listRuns(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, runList{runs, next})
+	return c.JSON(http.StatusOK, runList{viewRuns(runs), next})
 }
 
 // runQuery reads the filters that lists of runs have in common, and more.
 func runQuery(c *call, more ...string) (state.RunQuery, error) {
-	q := c.query(append(more, "stack", "status", "commit", "actor", "since", "until", "limit", "before")...)
+	q := c.query(slices.Concat([]string{"stack", "status"}, more, []string{"commit", "actor", "since", "until", "limit", "before"})...)
 	wanted := state.RunQuery{
 		Stack:  q.text("stack"),
 		Status: oneOf(q, "status", runStatuses),
@@ -46,7 +46,7 @@ func runQuery(c *call, more ...string) (state.RunQuery, error) {
 		Actor:  q.text("actor"),
 		Since:  q.time("since"),
 		Until:  q.time("until"),
-		Before: q.text("before"),
+		Before: q.cursor("before"),
 		Limit:  q.limit(),
 	}
 	return wanted, q.err
@@ -57,10 +57,7 @@ func (s *Server) findRuns(q state.RunQuery) (runs []*state.Run, next string, err
 		runs, next, err = t.Runs(q)
 		return err
 	})
-	for i, r := range runs {
-		runs[i] = viewRun(r)
-	}
-	return list(runs), next, err
+	return runs, next, err
 }
 
 func (s *Server) getRun(c *call) error {
@@ -90,23 +87,4 @@ func (s *Server) readRun(id string) (run *state.Run, err error) {
 		return err
 	})
 	return run, err
-}
-
-// viewRun returns a run whose lists are [] in JSON where they are empty.
-func viewRun(r *state.Run) *state.Run {
-	shown := *r
-	shown.Stages = list(slices.Clone(r.Stages))
-	for i := range shown.Stages {
-		shown.Stages[i].Steps = list(shown.Stages[i].Steps)
-	}
-	if r.Changes != nil {
-		shown.Changes = viewChanges(r.Changes)
-	}
-	return &shown
-}
-
-func viewChanges(c *state.Changes) *state.Changes {
-	shown := *c
-	shown.Services = list(c.Services)
-	return &shown
 }

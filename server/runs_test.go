@@ -10,6 +10,37 @@ import (
 	"deployer/state"
 )
 
+// Lists as programs read them.
+type (
+	listOfRuns struct {
+		Runs []*state.Run
+		Next string
+	}
+	listOfReviews struct {
+		Reviews []*state.Run
+		Next    string
+	}
+)
+
+func TestWhatProgramsCountOnIsThereWhereItIsEmptyToo(t *testing.T) {
+	f := newFixture(t)
+	run := f.putRun("registry", state.RunQueued, func(r *state.Run) { r.Commit = "" })
+	got := decodeAs[map[string]any](t, f.call(RoleViewer, http.MethodGet, "/api/v1/runs/"+run.ID, "").expect(t, http.StatusOK))
+	for _, key := range []string{"commit", "subject", "author", "environment", "previous", "error", "hint", "superseded_by", "rolled_back_to", "approved_by"} {
+		if _, isText := got[key].(string); !isText {
+			t.Errorf("%s is %v", key, got[key])
+		}
+	}
+	for _, key := range []string{"started_at", "finished_at", "changes"} {
+		if value, there := got[key]; !there || value != nil {
+			t.Errorf("%s is %v", key, value)
+		}
+	}
+	if _, there := got["trigger"].(map[string]any)["reason"]; !there {
+		t.Error("the trigger has no reason")
+	}
+}
+
 func TestRunsAreFoundByWhatTheyAre(t *testing.T) {
 	f := newFixture(t)
 	old := f.putRun("registry", state.RunSucceeded, func(r *state.Run) {
@@ -32,7 +63,7 @@ func TestRunsAreFoundByWhatTheyAre(t *testing.T) {
 		"stack=registry&before=" + failed.ID: {old},
 	} {
 		t.Run(query, func(t *testing.T) {
-			got := decodeAs[runList](t, f.call(RoleViewer, http.MethodGet, "/api/v1/runs?"+query, "").expect(t, http.StatusOK))
+			got := decodeAs[listOfRuns](t, f.call(RoleViewer, http.MethodGet, "/api/v1/runs?"+query, "").expect(t, http.StatusOK))
 			if ids(got.Runs) != ids(want) {
 				t.Errorf("found\n%s, expected\n%s", ids(got.Runs), ids(want))
 			}
@@ -55,7 +86,7 @@ func TestPagesOfRunsJoinUp(t *testing.T) {
 	}
 	var pages, total int
 	for next := ""; ; pages++ {
-		got := decodeAs[runList](t, f.call(RoleViewer, http.MethodGet, "/api/v1/runs?limit=3&before="+next, "").expect(t, http.StatusOK))
+		got := decodeAs[listOfRuns](t, f.call(RoleViewer, http.MethodGet, "/api/v1/runs?limit=3&before="+next, "").expect(t, http.StatusOK))
 		total += len(got.Runs)
 		if next = got.Next; next == "" {
 			break
@@ -79,6 +110,7 @@ func TestWrongParametersAreNamedWithWhatIsRight(t *testing.T) {
 		"/runs?commit=main":                        "hexadecimal",
 		"/runs?stack=a%00b":                        "control",
 		"/runs?before=" + strings.Repeat("a", 201): "too long",
+		"/runs?before=newest":                      "next of the page before",
 		"/runs?staus=failed":                       "stack, status, kind",
 		"/runs?status=failed&status=queued":        "more than once",
 		"/runs?stack=%zz":                          "query",
