@@ -134,6 +134,9 @@ func (x *Execution) pinLocal(ctx context.Context) (absent []string, err error) {
 // foreseeVolumes marks the volumes whose definition the Engine's differs from.
 func (x *Execution) foreseeVolumes(ctx context.Context, changes *state.Changes) {
 	_ = x.Step(ctx, "volumes", x.checkVolumes)
+	if x.Project.HasExternalNetworks() {
+		_ = x.Step(ctx, "networks", x.checkNetworks)
+	}
 	for i := range changes.Volumes {
 		if v := &changes.Volumes[i]; v.Kind == state.ChangeChanged && v.Why == "" {
 			v.Why = "its definition differs: the deploy is refused while the old one is there, and data never moves by itself"

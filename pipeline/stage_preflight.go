@@ -42,6 +42,9 @@ func preflight(ctx context.Context, x *Execution) error {
 		}
 	}
 	note("volumes", x.Step(ctx, "volumes", x.checkVolumes))
+	if x.Project.HasExternalNetworks() {
+		note("networks", x.Step(ctx, "networks", x.checkNetworks))
+	}
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
 	note("data", x.Step(ctx, "data", x.checkMovedData))
 	if x.Known.Live == nil {
@@ -220,6 +223,17 @@ func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
 			"deployer makes no external volume and never removes one: make it, give the new definition a new volume name, or move the data by hand")
 	}
 	return "no volume definition changed", nil
+}
+
+func (x *Execution) checkNetworks(ctx context.Context) (string, error) {
+	problems, err := x.Stack.Target.NetworkProblems(ctx, x.Project)
+	if err != nil {
+		return "", err
+	}
+	if len(problems) > 0 {
+		return "", WithHint(errors.New(strings.Join(problems, "; ")), "deployer makes no external network: make it, or leave `external` out")
+	}
+	return "the external ones are there", nil
 }
 
 // checkWrittenFiles refuses a deploy that would silently replace files that a

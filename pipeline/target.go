@@ -28,6 +28,8 @@ type Target interface {
 	Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error)
 	// VolumeProblems names volumes that exist with another definition.
 	VolumeProblems(ctx context.Context, p *project.Project) ([]string, error)
+	// NetworkProblems names external networks that are not there.
+	NetworkProblems(ctx context.Context, p *project.Project) ([]string, error)
 	// Apply makes the target run p, recreating only what differs, and waits
 	// until it is up. It calls o.Changing before the first change.
 	Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error

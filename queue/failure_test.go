@@ -85,6 +85,10 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 			b.target.volumes = []string{"volume data exists with driver local"}
 			return b.app("shop", "app:2", "")
 		}, []string{"volume data exists", "new volume name"}},
+		"missing network": {func(b *bench) gittest.Files {
+			b.target.networks = []string{"network proxy is external and does not exist"}
+			return gittest.Files{"shop/compose.yaml": gittest.Text("services: {web: {image: \"app:2\", networks: [proxy]}}\nnetworks: {proxy: {external: true}}\n")}
+		}, []string{"network proxy is external", "deployer makes no external network"}},
 		"images of the way back are gone": {func(b *bench) gittest.Files {
 			b.target.lose("app:1")
 			return b.app("shop", "app:2", "")

@@ -40,6 +40,25 @@ volumes: {data: {driver_opts: {type: tmpfs, device: tmpfs, o: SIZE}}}
 	}
 }
 
+func TestExternalNetworkThatIsMissingIsReported(t *testing.T) {
+	r := newRig(t)
+	const text = "services: {web: {image: IMAGE, networks: [proxy]}}\nnetworks: {proxy: {external: true, name: NAME}, unused: {external: true, name: deployer-test-none}}"
+	problems := func(name string) []string {
+		t.Helper()
+		found, err := r.NetworkProblems(t.Context(), r.resolve(strings.ReplaceAll(text, "NAME", name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if found := problems("bridge"); len(found) > 0 {
+		t.Errorf("a network that is there is reported: %v", found)
+	}
+	if found := problems("deployer-test-none"); len(found) != 1 || !strings.Contains(found[0], "docker network create deployer-test-none") {
+		t.Errorf("got %v", found)
+	}
+}
+
 func TestDataOutlivesRecreationAndDown(t *testing.T) {
 	r := newRig(t)
 	text := `

@@ -10,7 +10,6 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
 	"deployer/project"
@@ -128,23 +127,4 @@ func seconds(d time.Duration) *int {
 	}
 	n := int((d + time.Second - 1) / time.Second)
 	return &n
-}
-
-// checkExternalNetworks fails before anything is changed; VolumeProblems does
-// the same for volumes.
-func (a *application) checkExternalNetworks(ctx context.Context) error {
-	for _, key := range a.want.NetworkNames() {
-		external := a.want.Networks[key]
-		if !external.External {
-			continue
-		}
-		_, err := a.engine.NetworkInspect(ctx, external.Name, network.InspectOptions{})
-		if cerrdefs.IsNotFound(err) {
-			return fmt.Errorf("network %s is external and does not exist; make it with `docker network create %s`", key, external.Name)
-		}
-		if err != nil {
-			return fmt.Errorf("network %s: %w", external.Name, err)
-		}
-	}
-	return nil
 }
