@@ -44,7 +44,8 @@ func headline(run *state.Run) (title string, worth bool) {
 		what = string(run.Kind)
 	}
 	switch {
-	case run.Kind == state.KindReview: // the forge tells who proposes it
+	case run.Kind == state.KindReview, // the forge tells who proposes it
+		run.Repeats != "": // the first of them was told
 		return "", false
 	case run.Kind == state.KindMonitor:
 		return run.Trigger.Reason, true

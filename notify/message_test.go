@@ -31,6 +31,7 @@ func TestMessages(t *testing.T) {
 		{"rollback by a person", with(func(r *state.Run) {
 			r.Kind, r.Status, r.Trigger.Actor = state.KindRollback, state.RunSucceeded, "ada"
 		}), "shop: rolled back to 1a2b3c4 by ada"},
+		{"the same by poll", with(func(r *state.Run) { r.Status, r.Repeats = state.RunFailed, "before" }), ""},
 		{"superseded", with(func(r *state.Run) { r.Status = state.RunSuperseded }), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -258,10 +258,14 @@ func (x *Execution) judgeHead(s *state.Stack, end ending) {
 		s.HeadRelease = s.Judged.Release // no file of the stack changed since
 	}
 	untouched := run.Phase == state.PhasePreparing
+	before := s.Judged
 	s.Judged = &state.Judgement{
 		Commit: run.Commit, Release: s.HeadRelease, Run: run.ID, Status: run.Status,
 		Again:  untouched && (run.Status == state.RunFailed || run.Status == state.RunCanceled),
 		Outage: untouched && run.Status == state.RunFailed && mayPass(end.err),
+	}
+	if run.Trigger.Kind == state.TriggerPoll && s.Judged.Outage && before != nil && before.Outage && before.Commit == run.Commit {
+		run.Repeats = before.Run
 	}
 }
 

@@ -87,6 +87,26 @@ func TestGitServerThatIsAwayIsAskedAgainAndByPollLater(t *testing.T) {
 	}
 }
 
+// An outage that lasts a night is told once.
+func TestTriesDuringAnOutageRepeatTheFirst(t *testing.T) {
+	b := newBench(t).serve()
+	b.deployed("one", b.app("shop", "app:1", ""))
+	b.target.gone(-1, func(c call) bool { return c.op == "images" })
+	first := b.untouchedByOutage(b.push("two", b.app("shop", "app:2", "")))
+	before := first
+	for range 2 {
+		b.must(b.queue.pollOnce(t.Context(), b.stacks[0]))
+		again := b.untouchedByOutage(b.newest())
+		if again.Repeats != before.ID {
+			t.Errorf("run %s repeats %q, want %s", again.ID, again.Repeats, before.ID)
+		}
+		before = again
+	}
+	if other := b.untouchedByOutage(b.push("three", b.app("shop", "app:3", ""))); first.Repeats+other.Repeats != "" {
+		t.Error("what fails for the first time is taken for a repetition")
+	}
+}
+
 func (b *bench) untouchedByOutage(run *state.Run) *state.Run {
 	b.t.Helper()
 	got := b.ends(run, state.RunFailed)

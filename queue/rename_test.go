@@ -111,7 +111,9 @@ func TestStackThatWasRenamedWithoutAWordIsNotDeployed(t *testing.T) {
 	b := newBench(t)
 	b.serve()
 	b.deployed("one", b.app("shop", "app:1", ""))
-	b.target.edit("shop", "web", func(c *project.Container) { c.Labels = map[string]string{"com.docker.compose.project.working_dir": b.stacks[0].Roots.Data} })
+	b.target.edit("shop", "web", func(c *project.Container) {
+		c.Labels = map[string]string{"com.docker.compose.project.working_dir": b.stacks[0].Roots.Data}
+	})
 	now := *b.stacks[0]
 	now.Name, now.Roots = "store", pipeline.NewRoots(b.dir, filepath.Join(b.dir, "tmpfs"), "store")
 	configured := map[string]bool{"store": true}

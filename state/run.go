@@ -130,6 +130,7 @@ type Run struct {
 
 	Phase         Phase  `json:"phase,omitempty"`
 	WaitingFor    string `json:"waiting_for,omitempty"`   // lock, freeze, approval or slot
+	Repeats       string `json:"repeats,omitempty"`       // of a poll: the try before it that an outage has failed too; people were told of that one
 	Interruptions int    `json:"interruptions,omitempty"` // restarts of deployer that cut this run off after it began to change the target
 }
 
