@@ -70,6 +70,9 @@ func (a *app) serve(ctx context.Context, path string, hangups <-chan os.Signal) 
 	go func() { failed <- a.queue.Serve(ctx, stopGrace) }()
 	go func() { failed <- a.server.Serve(ctx, ln) }()
 	a.log.Info("deployer is ready", "version", version, "listen", ln.Addr().String(), "stacks", len(a.queue.Names()), "data", a.started.Data)
+	if len(a.started.Tokens) == 0 {
+		a.log.Warn("deployer.yaml has no tokens: nobody can use the API and the page", "hint", "deployer token NAME --role admin makes one")
+	}
 	notifySystemd()
 	for {
 		select {
