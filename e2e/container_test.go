@@ -74,8 +74,8 @@ func (p *product) mustBeReady(id string) {
 	})
 }
 
-// ended waits for the end of a container and returns its exit code and what
-// it has written.
+// ended waits for the end of a container, removes it, and returns its exit code
+// and what it has written.
 func (p *product) ended(id string) (code int64, text string) {
 	p.t.Helper()
 	ctx, done := context.WithTimeout(p.t.Context(), time.Minute)
@@ -83,7 +83,11 @@ func (p *product) ended(id string) (code int64, text string) {
 	over, failed := p.Engine.ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	select {
 	case end := <-over:
-		return end.StatusCode, p.containerLog(id)
+		text = p.containerLog(id)
+		if err := p.Engine.ContainerRemove(p.t.Context(), id, container.RemoveOptions{Force: true}); err != nil {
+			p.t.Error(err)
+		}
+		return end.StatusCode, text
 	case err := <-failed:
 		p.t.Fatalf("%v\n%s", err, p.containerLog(id))
 	}

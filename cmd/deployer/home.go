@@ -16,7 +16,10 @@ import (
 // homeLimit bounds what is asked of an Engine that deployer itself may run on.
 const homeLimit = 30 * time.Second
 
-var ownMount = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
+// A line of mountinfo in which the Engine's file for a container is mounted
+// where this process reads it. On the host there can be such lines too, while
+// the Engine copies out of a container, but below that container's root.
+var ownMount = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) /etc/(?:hostname|hosts|resolv\.conf) `)
 
 // ownContainer is the id of the container that this process runs in; empty
 // where it runs in none of Docker's.
