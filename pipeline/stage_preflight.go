@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,60 +105,6 @@ func (x *Execution) preflightChecks() []check.Spec {
 	return check.WithDefaults(x.File.Preflight, always...)
 }
 
-// resolve makes the project of the release and pins its images, pulling what
-// is missing while the old containers still run.
-func (x *Execution) resolve(ctx context.Context, pull string) error {
-	if err := x.resolveFiles(ctx); err != nil {
-		return err
-	}
-	if err := x.judgePolicy(ctx); err != nil {
-		return err
-	}
-	if err := x.buildImages(ctx); err != nil {
-		return err
-	}
-	return x.Step(ctx, "images", func(ctx context.Context) (string, error) { return x.pinImages(ctx, pull) })
-}
-
-// resolveFiles makes the project of the compose files and the env.
-func (x *Execution) resolveFiles(ctx context.Context) error {
-	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
-		p, err := project.Load(ctx, x.source())
-		if err != nil {
-			return "", hintElse(err, "correct the file and push again")
-		}
-		x.Project = p
-		x.Mask.Add(p.Secrets()...)
-		if err := p.CheckContent(x.Tree); err != nil {
-			return "", hintElse(err, "commit the files themselves: `git lfs migrate export` takes them out of LFS")
-		}
-		return fmt.Sprintf("%d services, %d mounts", len(p.Compose.Services), len(p.Mounts)), nil
-	})
-	if err != nil {
-		return err
-	}
-	x.showSubmodules()
-	for _, warning := range x.Project.Warnings {
-		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, 0)
-	}
-	return nil
-}
-
-func (x *Execution) pinImages(ctx context.Context, pull string) (string, error) {
-	images, err := x.Stack.Target.Images(ctx, x.Project, pull, x.Log)
-	if err != nil {
-		return "", err
-	}
-	x.Project.PinImages(images)
-	pulled := 0
-	for _, image := range images {
-		if image.Pulled {
-			pulled++
-		}
-	}
-	return fmt.Sprintf("%d on the Engine, %d of them pulled now", len(images), pulled), nil
-}
-
 // judge compares the release with what is known: the live one, and those that
 // were tried and failed.
 func (x *Execution) judge(ctx context.Context) error {
@@ -211,97 +156,4 @@ func (x *Execution) isLive() bool {
 // AllUp reports whether every container does what it should.
 func AllUp(containers []project.Container) bool {
 	return !slices.ContainsFunc(containers, func(c project.Container) bool { return !c.LivesOn() })
-}
-
-func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
-	problems, err := x.Stack.Target.VolumeProblems(ctx, x.Project)
-	if err != nil {
-		return "", err
-	}
-	if len(problems) > 0 {
-		return "", WithHint(errors.New(strings.Join(problems, "; ")),
-			"deployer makes no external volume and never removes one: make it, give the new definition a new volume name, or move the data by hand")
-	}
-	return "no volume definition changed", nil
-}
-
-func (x *Execution) checkNetworks(ctx context.Context) (string, error) {
-	problems, err := x.Stack.Target.NetworkProblems(ctx, x.Project)
-	if err != nil {
-		return "", err
-	}
-	if len(problems) > 0 {
-		return "", WithHint(errors.New(strings.Join(problems, "; ")), "deployer makes no external network: make it, or leave `external` out")
-	}
-	return "the external ones are there", nil
-}
-
-// checkWrittenFiles refuses a deploy that would silently replace files that a
-// container has written into its copy of tracked content.
-func (x *Execution) checkWrittenFiles(context.Context) (string, error) {
-	if x.Known.Live == nil {
-		return "none mounted by a release before", nil
-	}
-	old, err := x.runner.resolveKept(x.Stack, x.Known.Live)
-	if err != nil {
-		return "", fmt.Errorf("resolve the live release: %w", err)
-	}
-	var leaving []project.Mount
-	for _, m := range old.Mounts {
-		stays := slices.ContainsFunc(x.Project.Mounts, func(n project.Mount) bool { return n.Host == m.Host })
-		if m.Kind == project.MountCopy && !stays {
-			leaving = append(leaving, m)
-		}
-	}
-	written, err := project.WrittenCopies(leaving)
-	if err != nil {
-		return "", err
-	}
-	if len(written) == 0 {
-		return "no container has written into tracked files", nil
-	}
-	var names []string
-	for _, m := range written {
-		names = append(names, m.Service+": "+m.Path)
-	}
-	return "", WithHint(fmt.Errorf("a container has written into tracked files that this push replaces: %s", strings.Join(names, ", ")),
-		"mount them read-only (:ro), or keep what is written with x-deployer: {files: keep} on the service")
-}
-
-// checkKeptImages makes sure that a release that is run again still can be.
-func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
-	missing, err := x.Stack.Target.MissingImages(ctx, x.Release.ImageIDs())
-	if err != nil {
-		return "", err
-	}
-	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
-			"load them again (docker load, or docker pull by digest), or choose another release")
-	}
-	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with", len(x.Release.Images)), nil
-}
-
-// checkWayBack makes sure, before the first container stops, that the last
-// good release can run again from what is local.
-func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
-	good := x.Known.LastGood
-	switch {
-	case !x.File.Rollback.Automatic:
-		return "automatic rollback is off for this release", nil
-	case good == nil:
-		return "this is the first release: there is none to go back to", nil
-	}
-	missing, err := x.Stack.Target.MissingImages(ctx, good.ImageIDs())
-	if err != nil {
-		return "", err
-	}
-	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", short(good.Commit), strings.Join(missing, ", ")),
-			"load or pull them again, or push once with rollback: {automatic: false}")
-	}
-	if _, err := x.runner.resolveKept(x.Stack, good); err != nil {
-		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", short(good.Commit), err),
-			"push once with rollback: {automatic: false}")
-	}
-	return fmt.Sprintf("release of %s is complete and local", short(good.Commit)), nil
 }

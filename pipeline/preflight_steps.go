@@ -1,0 +1,104 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"deployer/project"
+)
+
+func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
+	problems, err := x.Stack.Target.VolumeProblems(ctx, x.Project)
+	if err != nil {
+		return "", err
+	}
+	if len(problems) > 0 {
+		return "", WithHint(errors.New(strings.Join(problems, "; ")),
+			"deployer makes no external volume and never removes one: make it, give the new definition a new volume name, or move the data by hand")
+	}
+	return "no volume definition changed", nil
+}
+
+func (x *Execution) checkNetworks(ctx context.Context) (string, error) {
+	problems, err := x.Stack.Target.NetworkProblems(ctx, x.Project)
+	if err != nil {
+		return "", err
+	}
+	if len(problems) > 0 {
+		return "", WithHint(errors.New(strings.Join(problems, "; ")), "deployer makes no external network: make it, or leave `external` out")
+	}
+	return "the external ones are there", nil
+}
+
+// checkWrittenFiles refuses a deploy that would silently replace files that a
+// container has written into its copy of tracked content.
+func (x *Execution) checkWrittenFiles(context.Context) (string, error) {
+	if x.Known.Live == nil {
+		return "none mounted by a release before", nil
+	}
+	old, err := x.runner.resolveKept(x.Stack, x.Known.Live)
+	if err != nil {
+		return "", fmt.Errorf("resolve the live release: %w", err)
+	}
+	var leaving []project.Mount
+	for _, m := range old.Mounts {
+		stays := slices.ContainsFunc(x.Project.Mounts, func(n project.Mount) bool { return n.Host == m.Host })
+		if m.Kind == project.MountCopy && !stays {
+			leaving = append(leaving, m)
+		}
+	}
+	written, err := project.WrittenCopies(leaving)
+	if err != nil {
+		return "", err
+	}
+	if len(written) == 0 {
+		return "no container has written into tracked files", nil
+	}
+	var names []string
+	for _, m := range written {
+		names = append(names, m.Service+": "+m.Path)
+	}
+	return "", WithHint(fmt.Errorf("a container has written into tracked files that this push replaces: %s", strings.Join(names, ", ")),
+		"mount them read-only (:ro), or keep what is written with x-deployer: {files: keep} on the service")
+}
+
+// checkKeptImages makes sure that a release that is run again still can be.
+func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
+	missing, err := x.Stack.Target.MissingImages(ctx, x.Release.ImageIDs())
+	if err != nil {
+		return "", err
+	}
+	if len(missing) > 0 {
+		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
+			"load them again (docker load, or docker pull by digest), or choose another release")
+	}
+	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with", len(x.Release.Images)), nil
+}
+
+// checkWayBack makes sure, before the first container stops, that the last
+// good release can run again from what is local.
+func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
+	good := x.Known.LastGood
+	switch {
+	case !x.File.Rollback.Automatic:
+		return "automatic rollback is off for this release", nil
+	case good == nil:
+		return "this is the first release: there is none to go back to", nil
+	}
+	missing, err := x.Stack.Target.MissingImages(ctx, good.ImageIDs())
+	if err != nil {
+		return "", err
+	}
+	if len(missing) > 0 {
+		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", short(good.Commit), strings.Join(missing, ", ")),
+			"load or pull them again, or push once with rollback: {automatic: false}")
+	}
+	if _, err := x.runner.resolveKept(x.Stack, good); err != nil {
+		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", short(good.Commit), err),
+			"push once with rollback: {automatic: false}")
+	}
+	return fmt.Sprintf("release of %s is complete and local", short(good.Commit)), nil
+}
