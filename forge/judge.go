@@ -36,7 +36,7 @@ func (r *Reporter) judge(ctx context.Context, err error, notice *state.Notice, r
 		return nil // it is said once, and again at the end
 	}
 	l.refused = hint
-	r.options.Log.Error("the forge does not show how a run stands", "run", run.ID, "stack", run.Stack, "commit", short(run.Commit), "error", why, "hint", hint)
+	r.options.Log.Error("the forge does not show how a run stands", "run", run.ID, "stack", run.Stack, "commit", state.ShortCommit(run.Commit), "error", why, "hint", hint)
 	return r.options.Store.Update(func(tx *state.Tx) error { return note(tx, run.ID, why, hint) })
 }
 

@@ -82,7 +82,7 @@ func (r *recorder) said() []string {
 	defer r.mu.Unlock()
 	var out []string
 	for _, s := range r.statuses {
-		out = append(out, fmt.Sprintf("%s %s %s %s", s.Context, s.State, short(s.Commit), s.Description))
+		out = append(out, fmt.Sprintf("%s %s %s %s", s.Context, s.State, state.ShortCommit(s.Commit), s.Description))
 	}
 	return out
 }

@@ -37,7 +37,7 @@ func outcome(run *state.Run) (State, string) {
 	case state.RunUnchanged:
 		return Success, "unchanged: already runs"
 	case state.RunRolledBack:
-		return Failure, fmt.Sprintf("rolled back to %s: %s", short(run.RolledBackTo), reason(run))
+		return Failure, fmt.Sprintf("rolled back to %s: %s", state.ShortCommit(run.RolledBackTo), reason(run))
 	case state.RunRollbackFailed:
 		return Failure, "the way back failed too, look at it now: " + reason(run)
 	case state.RunFailed:
@@ -52,9 +52,9 @@ func outcome(run *state.Run) (State, string) {
 // leftFor is what is said of a commit that a run has left for its own.
 func leftFor(run *state.Run) (State, string) {
 	if run.Kind != state.KindRollback {
-		return Canceled, "superseded: the run went on to " + short(run.Commit)
+		return Canceled, "superseded: the run went on to " + state.ShortCommit(run.Commit)
 	}
-	said := fmt.Sprintf("rolled back by %s to %s", or(run.Trigger.Actor, "deployer"), short(run.Commit))
+	said := fmt.Sprintf("rolled back by %s to %s", or(run.Trigger.Actor, "deployer"), state.ShortCommit(run.Commit))
 	if run.Trigger.Reason != "" {
 		said += ": " + run.Trigger.Reason
 	}
@@ -138,5 +138,3 @@ func summary(changes *state.Changes) string {
 	}
 	return strings.Join(parts, ", ") + " of its services"
 }
-
-func short(hash string) string { return hash[:min(len(hash), 7)] }

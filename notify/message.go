@@ -39,7 +39,7 @@ func Message(run *state.Run, status state.RunStatus, page string) (title, text s
 
 // headline says in one line what happened.
 func headline(run *state.Run) (title string, worth bool) {
-	what := fmt.Sprintf("%s of %s", run.Kind, short(run.Commit))
+	what := fmt.Sprintf("%s of %s", run.Kind, state.ShortCommit(run.Commit))
 	if run.Commit == "" {
 		what = string(run.Kind)
 	}
@@ -50,9 +50,9 @@ func headline(run *state.Run) (title string, worth bool) {
 	case run.Kind == state.KindMonitor:
 		return run.Trigger.Reason, true
 	case run.Status == state.RunWaiting && run.WaitingFor == state.WaitApproval:
-		return short(run.Commit) + " waits for approval", true
+		return state.ShortCommit(run.Commit) + " waits for approval", true
 	case run.Status == state.RunRolledBack:
-		return fmt.Sprintf("%s failed; %s runs again and was verified", what, short(run.RolledBackTo)), true
+		return fmt.Sprintf("%s failed; %s runs again and was verified", what, state.ShortCommit(run.RolledBackTo)), true
 	case run.Status == state.RunRollbackFailed:
 		return what + " failed, and so did the way back: look at it now; the stack is locked", true
 	case run.Status == state.RunFailed && run.Phase == state.PhasePreparing:
@@ -60,9 +60,9 @@ func headline(run *state.Run) (title string, worth bool) {
 	case run.Status == state.RunFailed:
 		return what + " failed; what it left runs", true
 	case run.Status == state.RunSucceeded && run.Kind == state.KindDeploy:
-		return short(run.Commit) + " is live and was verified", true
+		return state.ShortCommit(run.Commit) + " is live and was verified", true
 	case run.Status == state.RunSucceeded && run.Kind == state.KindRollback:
-		return fmt.Sprintf("rolled back to %s by %s", short(run.Commit), run.Trigger.Actor), true
+		return fmt.Sprintf("rolled back to %s by %s", state.ShortCommit(run.Commit), run.Trigger.Actor), true
 	}
 	return "", false
 }
@@ -73,5 +73,3 @@ func commitLine(run *state.Run) string {
 	}
 	return fmt.Sprintf("%s (%s)", run.Subject, run.Author)
 }
-
-func short(hash string) string { return hash[:min(len(hash), 7)] }

@@ -50,11 +50,11 @@ func (r *Runner) openRecipe(stack, release string) (*project.Recipe, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("recipe of release %s: %w", short(release), err)
+		return nil, fmt.Errorf("recipe of release %s: %w", state.ShortCommit(release), err)
 	}
 	plain, err := r.parts.Vault.Open(sealed)
 	if err != nil {
-		return nil, fmt.Errorf("open the recipe of release %s: %w", short(release), err)
+		return nil, fmt.Errorf("open the recipe of release %s: %w", state.ShortCommit(release), err)
 	}
 	return project.DecodeRecipe(plain)
 }

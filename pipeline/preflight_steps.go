@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"deployer/project"
+	"deployer/state"
 )
 
 func (x *Execution) checkVolumes(ctx context.Context) (string, error) {
@@ -93,12 +94,12 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", short(good.Commit), strings.Join(missing, ", ")),
+		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", state.ShortCommit(good.Commit), strings.Join(missing, ", ")),
 			"load or pull them again, or push once with rollback: {automatic: false}")
 	}
 	if _, err := x.runner.resolveKept(x.Stack, good); err != nil {
-		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", short(good.Commit), err),
+		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", state.ShortCommit(good.Commit), err),
 			"push once with rollback: {automatic: false}")
 	}
-	return fmt.Sprintf("release of %s is complete and local", short(good.Commit)), nil
+	return fmt.Sprintf("release of %s is complete and local", state.ShortCommit(good.Commit)), nil
 }

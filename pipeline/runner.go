@@ -115,7 +115,7 @@ func (r *Runner) Execute(stop, cancel context.Context, s *Stack, run *state.Run)
 	}
 	if w := (waiting{}); errors.As(end.err, &w) {
 		run.Status, run.WaitingFor = state.RunWaiting, w.what
-		x.Logf("waiting for %s of release %s", w.what, short(run.Release))
+		x.Logf("waiting for %s of release %s", w.what, state.ShortCommit(run.Release))
 		return x.end(stop, func(tx *state.Tx) error { return errors.Join(ShowHead(tx, run), tx.AddNotice(run, r.now().UTC())) })
 	}
 	if endedBy(stop, ErrStopping) && !end.final() {
@@ -187,7 +187,7 @@ func (x *Execution) takeUp() error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("release %s: %w", short(id), err)
+		return fmt.Errorf("release %s: %w", state.ShortCommit(id), err)
 	}
 	kept, err := x.open(release)
 	if err != nil {

@@ -105,7 +105,7 @@ func (x *Execution) sentence(end ending) string {
 	case !x.Run.Kind.OfRelease():
 		return x.keeperSentence(end)
 	case end.rollback != nil:
-		return fmt.Sprintf("%v; and the way back to %s failed: %v; the stack is locked", end.err, short(end.back.Commit), end.rollback)
+		return fmt.Sprintf("%v; and the way back to %s failed: %v; the stack is locked", end.err, state.ShortCommit(end.back.Commit), end.rollback)
 	case end.stuck != "":
 		return fmt.Sprintf("%v; %s: what runs now was left for you to look at", end.err, end.stuck)
 	}

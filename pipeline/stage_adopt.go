@@ -126,7 +126,7 @@ func (x *Execution) keepAdopted(ctx context.Context) (string, error) {
 	}
 	x.Release.At = x.runner.now().UTC()
 	err = x.journal.Commit(x.Run, func(tx *state.Tx) error { return tx.PutRelease(x.Release, sealed) })
-	return fmt.Sprintf("release %s can be gone back to", short(x.Release.ID)), err
+	return fmt.Sprintf("release %s can be gone back to", state.ShortCommit(x.Release.ID)), err
 }
 
 // AlreadyDeployed refuses to adopt a stack that has a live release.

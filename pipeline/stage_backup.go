@@ -110,7 +110,7 @@ func backUp(ctx context.Context, x *Execution) error {
 	why := "by schedule"
 	switch {
 	case x.Run.Kind.OfRelease():
-		why = "before the deploy of " + short(x.Run.Commit)
+		why = "before the deploy of " + state.ShortCommit(x.Run.Commit)
 	case x.Run.Trigger.Kind.ByPerson():
 		why = strings.TrimSpace("by " + x.Run.Trigger.Actor + " " + x.Run.Trigger.Reason)
 	}

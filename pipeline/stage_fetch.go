@@ -28,7 +28,7 @@ func fetch(ctx context.Context, x *Execution) error {
 		announced := x.Run.Commit
 		x.Run.Commit, x.Run.Subject, x.Run.Author = snapshot.Commit, snapshot.Subject, snapshot.Author
 		x.tellCommit(announced)
-		return fmt.Sprintf("%s “%s” by %s", short(snapshot.Commit), snapshot.Subject, snapshot.Author), nil
+		return fmt.Sprintf("%s “%s” by %s", state.ShortCommit(snapshot.Commit), snapshot.Subject, snapshot.Author), nil
 	})
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (x *Execution) unconcerned(ctx context.Context) (string, error) {
 	if err != nil || concerned != "" {
 		return "", err
 	}
-	return fmt.Sprintf("no file of this stack changed between %s and %s", short(last.Commit), short(x.Snapshot.Commit)), nil
+	return fmt.Sprintf("no file of this stack changed between %s and %s", state.ShortCommit(last.Commit), state.ShortCommit(x.Snapshot.Commit)), nil
 }
 
 // readFile reads a file of the stack's folder for a check.
@@ -120,7 +120,5 @@ func (x *Execution) readFile(name string) ([]byte, error) {
 	}
 	return fs.ReadFile(x.Tree, full)
 }
-
-func short(commit string) string { return commit[:min(7, len(commit))] }
 
 var _ project.Tree = (*gitsync.Snapshot)(nil)

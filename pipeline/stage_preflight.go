@@ -129,7 +129,7 @@ func (x *Execution) judge(ctx context.Context) error {
 		return err
 	}
 	if x.isLive() && changes.Empty() && AllUp(observed) {
-		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", short(x.Release.ID))}
+		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", state.ShortCommit(x.Release.ID))}
 	}
 	x.Run.Changes = changes
 	if err := x.checkAdopted(changes); err != nil {

@@ -63,7 +63,7 @@ func (x *Execution) fetchProposal(ctx context.Context) (string, error) {
 	if review.Behind {
 		what += ", which is behind " + review.Base
 	}
-	return fmt.Sprintf("pull request %d: %s, %s", review.Pull, short(p.Snapshot.Commit), what), nil
+	return fmt.Sprintf("pull request %d: %s, %s", review.Pull, state.ShortCommit(p.Snapshot.Commit), what), nil
 }
 
 // unconcernedByProposal says why a pull request does not concern the stack,

@@ -27,7 +27,7 @@ func rollback(ctx context.Context, x *Execution) error {
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("back to %s “%s”%s", short(good.Commit), good.Subject, held), nil
+		return fmt.Sprintf("back to %s “%s”%s", state.ShortCommit(good.Commit), good.Subject, held), nil
 	})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ func (x *Execution) showSubmodules() {
 	}
 	var used []string
 	for _, m := range x.Snapshot.Entered() {
-		used = append(used, fmt.Sprintf("%s at %s of %s", m.Path, short(m.Commit), m.URL))
+		used = append(used, fmt.Sprintf("%s at %s of %s", m.Path, state.ShortCommit(m.Commit), m.URL))
 	}
 	if len(used) > 0 {
 		x.record("submodules", check.Result{Status: state.StepPassed, Message: strings.Join(used, "; ")}, 0)
