@@ -36,7 +36,7 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 		if err := p.CheckContent(x.Tree); err != nil {
 			return "", hintElse(err, "commit the files themselves: `git lfs migrate export` takes them out of LFS")
 		}
-		return fmt.Sprintf("%d services, %d mounts", len(p.Compose.Services), len(p.Mounts)), nil
+		return counted(len(p.Compose.Services), "service") + ", " + counted(len(p.Mounts), "mount"), nil
 	})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func adopt(ctx context.Context, x *Execution) error {
 			return "", WithHint(fmt.Errorf("compose project %s has no containers here", x.Stack.Project),
 				"`docker compose ls --all` lists projects; name the right one with project: in deployer.yaml, or push to deploy anew")
 		}
-		return fmt.Sprintf("%d services: %s", len(services), strings.Join(services, ", ")), nil
+		return counted(len(services), "service") + ": " + strings.Join(services, ", "), nil
 	})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ func deploy(ctx context.Context, x *Execution) error {
 		if err := project.Materialise(x.Tree, x.Project.Mounts); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d mounts in place", len(x.Project.Mounts)), nil
+		return counted(len(x.Project.Mounts), "mount") + " in place", nil
 	})
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (x *Execution) readPipeline(context.Context) (string, error) {
 	if raw == nil {
 		return "none in the commit: defaults apply", nil
 	}
-	return fmt.Sprintf("%d checks before, %d after", len(file.Preflight), len(file.Verify)), nil
+	return fmt.Sprintf("%s before, %d after", counted(len(file.Preflight), "check"), len(file.Verify)), nil
 }
 
 // unconcerned says why a push does not concern the stack, where comparing the

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -44,7 +43,7 @@ func (x *Execution) awaitHealth(ctx context.Context) (string, error) {
 		}
 		starting := slices.ContainsFunc(containers, func(c project.Container) bool { return c.Health == "starting" && c.State == "running" })
 		if !starting {
-			return fmt.Sprintf("the Engine has looked at %d containers", len(containers)), nil
+			return "the Engine has looked at " + counted(len(containers), "container"), nil
 		}
 		select {
 		case <-ctx.Done():

@@ -136,7 +136,7 @@ func (x *Execution) planFork(ctx context.Context) error {
 		if after, err = x.standIn(ctx, x.Snapshot); err != nil {
 			return "", hintElse(err, "correct the file and push again")
 		}
-		return fmt.Sprintf("%d services, resolved without the env file", len(after.Services())), nil
+		return counted(len(after.Services()), "service") + ", resolved without the env file", nil
 	})
 	if err != nil {
 		return err

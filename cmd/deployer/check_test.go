@@ -116,7 +116,7 @@ func TestCheckOfAStackWithEncryptedFiles(t *testing.T) {
 	put(t, filepath.Join(dir, "tls.key"), string(sealed))
 	put(t, filepath.Join(dir, ".env.production"), "HOST=shop-widgets.fr\n")
 	o := deployer(t, "", "check", dir, "--age-key", key)
-	o.want(t, 0, "1 services")
+	o.want(t, 0, "1 service,")
 	o.never(t, "canary")
 
 	o = deployer(t, "", "check", dir, "--json")
@@ -145,7 +145,7 @@ func TestCheckOfAFolderInARepository(t *testing.T) {
 	put(t, filepath.Join(root, ".git", "HEAD"), "ref: refs/heads/main\n")
 	put(t, filepath.Join(root, "shared", "base.yaml"), "services:\n  web: {image: web:1}\n")
 	put(t, filepath.Join(root, "app", "compose.yaml"), "include: [../shared/base.yaml]\n")
-	deployer(t, "", "check", filepath.Join(root, "app")).want(t, 0, "1 services")
+	deployer(t, "", "check", filepath.Join(root, "app")).want(t, 0, "1 service,")
 	if err := os.Remove(filepath.Join(root, ".git", "HEAD")); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestSubmodulesOnTheDesk(t *testing.T) {
 	gitIn(t, root, "add", "-A")
 	gitIn(t, root, "commit", "--quiet", "-m", "with a submodule")
 
-	deployer(t, "", "check", dir, "--age-key", key).want(t, 0, "1 services, 1 mounts")
+	deployer(t, "", "check", dir, "--age-key", key).want(t, 0, "1 service, 1 mount")
 	plan := func() string {
 		t.Helper()
 		o := deployer(t, "", "plan", dir+"/", "--age-key", key)
