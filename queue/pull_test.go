@@ -204,7 +204,7 @@ func TestAPullRequestIsToldOfNamesThatAreRefused(t *testing.T) {
 	fixed, err := b.templates[0].Make("named", "elsewhere")
 	b.must(err)
 	b.stacks = []*pipeline.Stack{fixed}
-	b.queue.Reload(b.stacks, 4, b.templates...)
+	b.must(b.queue.Reload(b.stacks, 4, b.templates...))
 	got := b.reviewsOf(b.pull(state.PullOpened, b.proposed(and(b.app("tools/shop", "app:9", ""), b.app("apps/named", "app:9", ""),
 		b.app("apps/twin", "app:9", ""), b.app("tools/twin", "app:9", ""), b.app("tools/Loud", "app:9", ""), b.app("tools/fine", "app:1", "")))))
 	for stack, says := range map[string]string{
@@ -359,7 +359,7 @@ func TestAForksFoldersArePlannedWithoutASecret(t *testing.T) {
 		s.Keys.AgeKeyFiles = []string{filepath.Join(b.dir, "no-such.key")}
 		return s, err
 	}
-	b.queue.Reload(b.stacks, 4, b.templates...)
+	b.must(b.queue.Reload(b.stacks, 4, b.templates...))
 	b.idle()
 	b.target.on(func(_ context.Context, c call) error {
 		if c.op != "containers" {
