@@ -74,8 +74,8 @@ func (p *product) mustBeReady(id string) {
 	})
 }
 
-// ended waits for the end of a container, removes it, and returns its exit code
-// and what it has written.
+// ended waits for the end of a container and returns its exit code and what
+// it has written.
 func (p *product) ended(id string) (code int64, text string) {
 	p.t.Helper()
 	ctx, done := context.WithTimeout(p.t.Context(), time.Minute)
@@ -83,11 +83,7 @@ func (p *product) ended(id string) (code int64, text string) {
 	over, failed := p.Engine.ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	select {
 	case end := <-over:
-		text = p.containerLog(id)
-		if err := p.Engine.ContainerRemove(p.t.Context(), id, container.RemoveOptions{Force: true}); err != nil {
-			p.t.Error(err)
-		}
-		return end.StatusCode, text
+		return end.StatusCode, p.containerLog(id)
 	case err := <-failed:
 		p.t.Fatalf("%v\n%s", err, p.containerLog(id))
 	}
@@ -149,9 +145,13 @@ func TestDeployerInAContainer(t *testing.T) {
 	}
 	// It would deploy over itself.
 	own := &container.Config{Env: memory, Labels: map[string]string{"com.docker.compose.project": p.Stack, "com.docker.compose.service": "deployer"}}
-	code, text = p.ended(p.inContainer(image, own, same...))
+	twin := p.inContainer(image, own, same...)
+	code, text = p.ended(twin)
 	if code != 2 || !strings.Contains(text, "it would stop itself") || !strings.Contains(text, "a compose project of its own") {
 		t.Errorf("its own project: exit %d\n%s", code, text)
+	}
+	if err := p.Engine.ContainerRemove(t.Context(), twin, container.RemoveOptions{}); err != nil { // it would count as one of the stack's
+		t.Fatal(err)
 	}
 
 	id := p.inContainer(image, &container.Config{Env: memory}, same...)
