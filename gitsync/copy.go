@@ -4,6 +4,7 @@ import (
 	"compress/zlib"
 	"crypto/sha1" //nolint:gosec // Git's own hash; nothing is trusted because of it
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -111,7 +112,7 @@ func (s *store) take(from *packs, objects []plumbing.Hash) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return packPrefix + in.checksum.String(), s.add(in)
+	return packPrefix + in.checksum.String(), errors.Join(s.add(in), s.settle())
 }
 
 // writePack writes one object after another, so that one is in memory at a

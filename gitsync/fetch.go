@@ -131,7 +131,7 @@ func (r *round) build() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.add(in), s.addShallow(shallow)); err != nil {
+	if err := errors.Join(s.add(in), s.settle(), s.addShallow(shallow)); err != nil {
 		return err
 	}
 	ok, err := s.isComplete(r.tip)

@@ -60,9 +60,6 @@ func (in *incoming) receive(f *os.File, r io.Reader, limit int64) error {
 	case err != nil:
 		return fmt.Errorf("the server sent a pack that cannot be read: %w", err)
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
 	in.checksum = x.checksum
 	if _, err := checkEnding(in.pack, in.checksum[:]); err != nil {
 		return fmt.Errorf("the server sent more than a pack: %w", err)
@@ -99,14 +96,11 @@ func (in *incoming) writeIndex(pack *os.File, x *indexer) error {
 	if err == nil {
 		err = out.Flush()
 	}
-	if err == nil {
-		err = f.Sync()
-	}
 	return errors.Join(err, f.Close())
 }
 
 // install gives pack and index their names; the index first, since a pack is
-// only looked at together with it.
+// only looked at together with it. They need not be on the disk yet: see settle.
 func (in *incoming) install() error {
 	if in.pack == "" {
 		return nil
@@ -115,9 +109,6 @@ func (in *incoming) install() error {
 	err := os.Rename(in.index, base+".idx")
 	if err == nil {
 		err = os.Rename(in.pack, base+".pack")
-	}
-	if err == nil {
-		err = syncDir(in.dir)
 	}
 	if err != nil {
 		in.discard()
@@ -133,12 +124,4 @@ func (in *incoming) discard() {
 		}
 	}
 	in.pack, in.index = "", ""
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +16,8 @@ const refKeep = "refs/deployer/keep/"
 // Keep makes exactly these commits stay in the mirror, whatever becomes of
 // their branches and of the remote. Others go when the mirror is tidied up,
 // except for the branches' tips and snapshots in use. A commit that the mirror
-// does not hold is passed over. Where nothing changes, nothing is written.
+// does not hold is passed over. Where nothing changes, nothing is written. What
+// was fetched since the last time is then on the disk.
 func (m *Mirror) Keep(commits ...string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -36,7 +38,7 @@ func (m *Mirror) Keep(commits ...string) error {
 			held = append(held, h)
 		}
 	}
-	if err := m.store.setKept(held); err != nil {
+	if err := errors.Join(m.store.setKept(held), m.store.settle()); err != nil {
 		return fmt.Errorf("keep commits in %s: %w", m.dir, err)
 	}
 	return nil

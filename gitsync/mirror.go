@@ -74,14 +74,16 @@ func Open(dir string, remote Remote, options ...Option) *Mirror {
 func (m *Mirror) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var err error
 	if m.store != nil {
+		err = m.store.settle()
 		m.store.close()
 		m.store = nil
 	}
 	m.web.mu.Lock()
 	defer m.web.mu.Unlock()
 	m.web.close()
-	return m.modules.close()
+	return errors.Join(err, m.modules.close())
 }
 
 // Tip asks the remote which commit a branch is at, and changes nothing.

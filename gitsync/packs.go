@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
@@ -20,9 +21,11 @@ const cacheSize = 8 * cache.MiByte
 type packs struct {
 	storer.EncodedObjectStorer // nil: what is not implemented below is not called
 
-	dir   string
-	open  []*pack
-	cache cache.Object // objects are content addressed, so it outlives the packs
+	dir  string
+	open []*pack
+	// unsettled are those of this process that need not be on the disk yet.
+	unsettled []string
+	cache     cache.Object // objects are content addressed, so it outlives the packs
 }
 
 // openPacks opens the packs of a folder. With an error it returns those that
@@ -53,7 +56,14 @@ func (p *packs) refresh() (lost bool, err error) {
 		one.close()
 	}
 	for name, stamp := range there {
-		one, openErr := openPack(p.dir, name, p.cache)
+		var one *pack
+		var openErr error
+		if !slices.Contains(p.unsettled, name) {
+			openErr = checkUnsettled(p.dir, name)
+		}
+		if openErr == nil {
+			one, openErr = openPack(p.dir, name, p.cache)
+		}
 		if openErr != nil {
 			err = errors.Join(err, fmt.Errorf("pack %s: %w", name, openErr))
 			continue

@@ -39,7 +39,8 @@ func (s *store) setBranch(name string, tip plumbing.Hash, remote map[string]plum
 			return nil
 		}
 	}
-	return s.setRef(plumbing.NewBranchReferenceName(name), tip)
+	// One that is empty after a crash is damage, and fetched again.
+	return s.replaceFile(refHeads+name, tip.String()+"\n", false)
 }
 
 func (s *store) setRef(name plumbing.ReferenceName, h plumbing.Hash) error {

@@ -65,7 +65,7 @@ func (m *Mirror) replace(s *store) error {
 	if err := os.Rename(s.dir, m.dir); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(m.dir)); err != nil {
+	if err := syncPath(filepath.Dir(m.dir)); err != nil {
 		return err
 	}
 	_ = os.RemoveAll(old)

@@ -115,6 +115,7 @@ func (s *store) add(in *incoming) error {
 	if err := in.install(); err != nil {
 		return err
 	}
+	s.objects.unsettled = append(s.objects.unsettled, packPrefix+in.checksum.String())
 	return s.refresh()
 }
 
@@ -150,7 +151,11 @@ func (s *store) setShallow(commits []plumbing.Hash) error {
 
 // writeFile gives a file of the repository its content in one step: after a
 // crash or on a full disk it has the old one, where go-git would leave it empty.
-func (s *store) writeFile(name, content string) error {
+func (s *store) writeFile(name, content string) error { return s.replaceFile(name, content, true) }
+
+// replaceFile does the same. Without sync only a crash of deployer leaves the
+// old one; one of the machine may leave it empty.
+func (s *store) replaceFile(name, content string, sync bool) error {
 	path := filepath.Join(s.dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -160,7 +165,7 @@ func (s *store) writeFile(name, content string) error {
 		return err
 	}
 	_, err = f.WriteString(content)
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {

@@ -13,17 +13,18 @@ import (
 	"deployer/state"
 )
 
-// changes says what taking the target to the execution's project would do to
-// each service, and why: the action is the target's, by the rules by which it
-// deploys; the reason and the details come of comparing with the live release.
-func (x *Execution) changes(ctx context.Context, observed []project.Container) (*state.Changes, error) {
+// planned says what taking the target to the execution's project would do to
+// each service, by the rules by which the target deploys.
+func (x *Execution) planned(ctx context.Context, observed []project.Container) ([]state.ServiceChange, error) {
 	services, err := x.Stack.Target.Plan(ctx, x.Project, observed)
-	if err != nil {
-		return nil, err
-	}
-	services = slices.DeleteFunc(services, func(s state.ServiceChange) bool {
+	return slices.DeleteFunc(services, func(s state.ServiceChange) bool {
 		return s.Action == state.ActionRemove && x.File.Deploy.Orphans == "keep"
-	})
+	}), err
+}
+
+// changes adds the reasons, and the details, that come of comparing with the
+// live release.
+func (x *Execution) changes(services []state.ServiceChange) *state.Changes {
 	changes := &state.Changes{Services: services}
 	before := side{}
 	if live := x.Known.Live; live != nil {
@@ -34,7 +35,7 @@ func (x *Execution) changes(ctx context.Context, observed []project.Container) (
 		}
 	}
 	x.detail(changes, before, side{x.Project, x.FileRaw})
-	return changes, nil
+	return changes
 }
 
 func explain(services []state.ServiceChange, difference project.Difference) {
@@ -93,10 +94,11 @@ func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes, err := x.changes(ctx, observed)
+	services, err := x.planned(ctx, observed)
 	if err != nil {
 		return nil, err
 	}
+	changes := x.changes(services)
 	for _, service := range absent {
 		changes.Notes = append(changes.Notes, x.Mask.Redact(fmt.Sprintf("the image of %s is not on the Engine yet: the deploy has to pull it", service)))
 	}

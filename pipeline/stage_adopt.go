@@ -96,10 +96,11 @@ func (x *Execution) compareAdopted(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changes, err := x.changes(ctx, observed)
+	services, err := x.planned(ctx, observed)
 	if err != nil {
 		return "", err
 	}
+	changes := x.changes(services)
 	x.Run.Changes = changes
 	var differ []string
 	for _, s := range changes.Services {

@@ -124,13 +124,14 @@ func (x *Execution) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changes, err := x.changes(ctx, observed)
+	services, err := x.planned(ctx, observed)
 	if err != nil {
 		return err
 	}
-	if x.isLive() && changes.Empty() && AllUp(observed) {
+	if x.isLive() && (&state.Changes{Services: services}).Empty() && AllUp(observed) {
 		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", state.ShortCommit(x.Release.ID))}
 	}
+	changes := x.changes(services)
 	x.Run.Changes = changes
 	if err := x.checkAdopted(changes); err != nil {
 		return x.Step(ctx, "adopt", func(context.Context) (string, error) { return "", err })
