@@ -98,33 +98,34 @@ func (s *scene) byHand(depth int) {
 	s.hand.mustUp()
 }
 
-// changed measures pushes that change web, and the same by hand.
-func (s *scene) changed() (ours, floor []time.Duration) {
-	for range pushes {
-		version := fmt.Sprintf("version-%d", s.commits)
-		s.good = s.compose(version, "")
-		s.commit(s.good)
-		took, _ := s.deployed(state.RunSucceeded)
-		if got := get(s.b, "http://127.0.0.1:"+s.ports[0]+"/"); !strings.Contains(got, version) {
-			s.b.Fatalf("web answers %q", got)
-		}
-		ours = append(ours, took)
-		floor = append(floor, timed(func() { s.byHand(0) }))
+// changed measures a push that changes web.
+func (s *scene) changed() time.Duration {
+	version := fmt.Sprintf("version-%d", s.commits)
+	s.good = s.compose(version, "")
+	s.commit(s.good)
+	took, _ := s.deployed(state.RunSucceeded)
+	if got := get(s.b, "http://127.0.0.1:"+s.ports[0]+"/"); !strings.Contains(got, version) {
+		s.b.Fatalf("web answers %q", got)
 	}
-	return ours, floor
+	return took
 }
 
-// unchanged measures pushes that change nothing of the stack, against a fetch
-// and a list of the containers.
-func (s *scene) unchanged() (ours, floor []time.Duration) {
+// unchanged measures a push that changes nothing of the stack.
+func (s *scene) unchanged() time.Duration {
+	s.commits++
+	s.product.Repo.Commit("main", "elsewhere", gittest.Files{"elsewhere/notes": gittest.Text(fmt.Sprint(s.commits))})
+	took, _ := s.deployed(state.RunUnchanged)
+	return took
+}
+
+// reportInTurns measures both as often as there are pushes, one after the other.
+func reportInTurns(b *testing.B, one, other func() time.Duration) {
+	b.Helper()
+	var ours, floor []time.Duration
 	for range pushes {
-		s.commits++
-		s.product.Repo.Commit("main", "elsewhere", gittest.Files{"elsewhere/notes": gittest.Text(fmt.Sprint(s.commits))})
-		took, _ := s.deployed(state.RunUnchanged)
-		ours = append(ours, took)
-		floor = append(floor, timed(func() { s.hand.fetch(0); s.hand.list() }))
+		ours, floor = append(ours, one()), append(floor, other())
 	}
-	return ours, floor
+	report(b, ours, floor)
 }
 
 // peak is the most memory that the server has had, in MiB.
