@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -10,6 +11,88 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 )
+
+// wantIndexOfDisk wants memory to have what a start would read from the disk.
+func wantIndexOfDisk(t *testing.T, s *Store, want int) {
+	t.Helper()
+	disk, err := readDeliveryIndex(s.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(s.deliveries.sequences, disk.sequences) || len(disk.sequences) != want {
+		t.Errorf("%d deliveries in memory, %d on disk, want %d", len(s.deliveries.sequences), len(disk.sequences), want)
+	}
+}
+
+func TestIndexHasWhatIsOnDisk(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "deployer.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	put := func(end func() error, at time.Time, ids ...string) error {
+		return s.Update(func(tx *Tx) error {
+			for _, id := range ids {
+				if err := tx.PutDelivery("infra", id, &Delivery{At: at}); err != nil {
+					return err
+				}
+			}
+			return end()
+		})
+	}
+	fine := func() error { return nil }
+	if err := errors.Join(put(fine, now.Add(-2*time.Hour), "a", "b"), put(fine, now, "b", "c")); err != nil {
+		t.Fatal(err)
+	}
+	wantIndexOfDisk(t, s, 3)
+	if put(func() error { return ErrNotFound }, now, "d") == nil {
+		t.Error("a transaction that fails is said to be stored")
+	}
+	wantIndexOfDisk(t, s, 3)
+	func() {
+		defer func() { _ = recover() }()
+		_ = put(func() error { panic("on the way") }, now, "e")
+	}()
+	wantIndexOfDisk(t, s, 3)
+	if _, err := s.Prune(t.Context(), Retention{Runs: 1, Age: time.Hour}, now); err != nil {
+		t.Fatal(err)
+	}
+	wantIndexOfDisk(t, s, 2)
+}
+
+// Between a commit and what the index has of it no other change can begin: it
+// would take a repeated delivery for a new one.
+func TestChangesWaitForTheIndex(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "deployer.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	stored := make(chan error)
+	go func() {
+		stored <- s.Update(func(tx *Tx) error {
+			err := tx.PutDelivery("infra", "a", &Delivery{})
+			s.deliveries.mu.RLock() // the index is taken up late
+			return err
+		})
+	}()
+	for onDisk := 0; onDisk == 0; runtime.Gosched() {
+		_ = s.db.View(func(tx *bolt.Tx) error {
+			onDisk = tx.Bucket(bucketTaken).Stats().KeyN
+			return nil
+		})
+	}
+	if s.writing.TryLock() {
+		t.Error("the next change could begin")
+		s.writing.Unlock()
+	}
+	s.deliveries.mu.RUnlock()
+	if err := <-stored; err != nil {
+		t.Fatal(err)
+	}
+	wantIndexOfDisk(t, s, 1)
+}
 
 func TestOldestDeliveriesMakeRoomForNewOnes(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "deployer.db"))
@@ -41,14 +124,12 @@ func TestOldestDeliveriesMakeRoomForNewOnes(t *testing.T) {
 				t.Errorf("delivery %d: %v", i, err)
 			}
 		}
-		if n := tx.tx.Bucket(bucketTaken).Stats().KeyN; n != 10 || len(s.deliveries.sequences) != n {
-			t.Errorf("%d records, %d in memory", n, len(s.deliveries.sequences))
-		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantIndexOfDisk(t, s, 10)
 }
 
 func TestDeliveriesHalfTakenOverAreTakenOverAtTheNextStart(t *testing.T) {
