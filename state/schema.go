@@ -22,7 +22,7 @@ var (
 	bucketLive       = []byte("live")           // stack 0x00 time → Release, when it became live
 	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
 	bucketTaken      = []byte("taken")          // sequence, digest of a delivery → Delivery
-	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery, until schema 4
+	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery, up to schema 4
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
 	bucketNotices    = []byte("notices")        // sequence → Notice
 	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told

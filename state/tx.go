@@ -15,7 +15,7 @@ type Tx struct {
 	changed bool
 	touched []string // runs to announce after the commit
 
-	deliveries *deliveryIndex    // as it was when the transaction began
+	deliveries *deliveryIndex    // what is committed
 	taken      map[digest]uint64 // what the transaction changes of it
 }
 

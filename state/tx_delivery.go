@@ -12,7 +12,8 @@ type Delivery struct {
 	Runs []string  `json:"runs,omitempty"`
 }
 
-// Delivery returns what became of a delivery, ErrNotFound where it is new.
+// Delivery returns what became of a delivery, ErrNotFound where it is new. View
+// does not find one either that is forgotten while it runs.
 func (t *Tx) Delivery(repository, id string) (*Delivery, error) {
 	d := digestOf(key(repository, id))
 	sequence := t.findDelivery(d)
