@@ -2,9 +2,9 @@ package state
 
 import "time"
 
-// mostDeliveries bounds what the index of deliveries has in memory. No
-// provider sends one again after a million others.
-const mostDeliveries = 1 << 20
+// mostDeliveries bounds what the index of deliveries has in memory, to 14 MB.
+// No provider sends one again after so many others.
+const mostDeliveries = 1 << 18
 
 // A Delivery is a webhook that was taken: a repeated one is recognised by it.
 type Delivery struct {
