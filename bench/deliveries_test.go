@@ -16,6 +16,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"deployer/gitsync"
 	"deployer/pipeline"
 	"deployer/queue"
 	"deployer/server"
@@ -94,7 +95,8 @@ func serveDeliveries(b *testing.B, path string) (address string, stop func()) {
 	runner := pipeline.NewRunner(store, pipeline.Parts{
 		Now: time.Now, Log: log, Retention: func() state.Retention { return state.Retention{Runs: 500, Age: time.Hour} },
 	})
-	stack := &pipeline.Stack{Name: "registry", Repository: "infra", Branch: "master", Directory: ".", Project: "registry", Claim: "registry", Target: idleTarget{}}
+	stack := &pipeline.Stack{Name: "registry", Repository: "infra", Branch: "master", Directory: ".", Project: "registry", Claim: "registry", Target: idleTarget{},
+		Mirror: gitsync.Open(filepath.Join(b.TempDir(), "infra.git"), gitsync.Remote{})}
 	metrics := &observer{}
 	queue := queue.New(store, runner, []*pipeline.Stack{stack}, 0, log, metrics)
 	provider, _ := webhook.Lookup("github")

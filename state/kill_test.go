@@ -34,7 +34,7 @@ func TestWorkThatIsKilled(t *testing.T) {
 				return err
 			}
 			run.Status, run.Subject = state.RunCanceled, "over"
-			return tx.PutRun(run)
+			return errors.Join(tx.PutRun(run), putDelivery(id, id)(tx))
 		})
 		fmt.Println("over", id)
 	}
@@ -134,7 +134,15 @@ func wantWhole(t *testing.T, path string, old []*state.Run, said []string) {
 		if what == "over" && got.Status != state.RunCanceled {
 			t.Errorf("run %s was said to be over and is %s", id, got.Status)
 		}
+		view(t, s, func(tx *state.Tx) error { // stored with the run's end, and never without it
+			wantDelivery(t, tx, id, got.Status == state.RunCanceled, id)
+			return nil
+		})
 	}
+	view(t, s, func(tx *state.Tx) error { // of the old database
+		wantDelivery(t, tx, "d-1", true, "r-1")
+		return nil
+	})
 	if pruned && !slices.Contains(said, "over "+lastStored(said)) {
 		t.Error("runs are lost, and it had not begun to prune")
 	}

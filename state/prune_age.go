@@ -47,7 +47,7 @@ func (t *Tx) pruneReleases(stack string, oldest time.Time) error {
 
 // pruneByAge forgets old deliveries, audit entries, and what comments show.
 func (s *Store) pruneByAge(ctx context.Context, oldest time.Time) error {
-	for _, bucket := range [][]byte{bucketDeliveries, bucketAudit, bucketShown} {
+	for _, bucket := range [][]byte{bucketTaken, bucketAudit, bucketShown} {
 		old, err := s.olderThan(bucket, oldest)
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ func (s *Store) pruneByAge(ctx context.Context, oldest time.Time) error {
 			}
 			err := s.Update(func(t *Tx) error {
 				for _, k := range keys {
-					if err := t.delete(bucket, k); err != nil {
+					if err := t.forgetRecord(bucket, k); err != nil {
 						return err
 					}
 				}
@@ -70,6 +70,13 @@ func (s *Store) pruneByAge(ctx context.Context, oldest time.Time) error {
 		}
 	}
 	return nil
+}
+
+func (t *Tx) forgetRecord(bucket, k []byte) error {
+	if bytes.Equal(bucket, bucketTaken) {
+		return t.forgetDelivery(k)
+	}
+	return t.delete(bucket, k)
 }
 
 // olderThan returns the keys of a bucket whose records are from before a time.

@@ -81,6 +81,9 @@ func copyAll(to, from *bolt.DB) error {
 				return err
 			}
 		}
+		if err := copyRecords(to, old.Bucket(bucketDeliveries), copyDelivery); err != nil {
+			return err
+		}
 		return copyRecords(to, old.Bucket(bucketRuns), copyRun)
 	})
 }

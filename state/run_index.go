@@ -36,7 +36,8 @@ func (r *indexed) entries() []entry {
 	if r == nil {
 		return nil
 	}
-	entries := []entry{{bucketByStack, key(r.Stack, string(r.Kind), string(r.Status), r.ID)}}
+	entries := make([]entry, 0, 4)
+	entries = append(entries, entry{bucketByStack, key(r.Stack, string(r.Kind), string(r.Status), r.ID)})
 	if r.Commit != "" {
 		entries = append(entries, entry{bucketByCommit, key(startOf(r.Commit), r.ID)})
 	}

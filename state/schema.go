@@ -21,7 +21,8 @@ var (
 	bucketSealed     = []byte("sealed")         // stack 0x00 fingerprint → encrypted recipe
 	bucketLive       = []byte("live")           // stack 0x00 time → Release, when it became live
 	bucketLogs       = []byte("logs")           // run id 0x00 offset → compressed text
-	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery
+	bucketTaken      = []byte("taken")          // sequence, digest of a delivery → Delivery
+	bucketDeliveries = []byte("deliveries")     // repository 0x00 delivery → Delivery, up to schema 4
 	bucketAudit      = []byte("audit")          // sequence → AuditEntry
 	bucketNotices    = []byte("notices")        // sequence → Notice
 	bucketTold       = []byte("told")           // sink → sequence of the last notice that it told
@@ -37,15 +38,15 @@ var (
 // kept are the buckets whose content nothing else gives; derived are made of
 // the runs.
 var (
-	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketDeliveries, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances, bucketTemplates, bucketShown}
+	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketTaken, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances, bucketTemplates, bucketShown}
 	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
 )
 
 // The versions of the schema. Version 1 had all runs as plain JSON, and an
 // index by stack alone; version 2 had no backups and holds; version 3 knew no
-// stack that was renamed.
+// stack that was renamed; version 4 had deliveries by their ids.
 const (
-	schemaVersion  = 4
+	schemaVersion  = 5
 	schemaInPlace  = 2              // the first version that is taken up where it lies
 	schemaReplaced = math.MaxUint64 // of a file in whose place another was put
 )
@@ -110,7 +111,9 @@ func migrate(db *bolt.DB) (*bolt.DB, error) {
 	case version < schemaInPlace || wasteful(db):
 		return rewrite(db)
 	case version < schemaVersion:
-		return db, db.Update(makeSchema)
+		if err := db.Update(makeSchema); err != nil {
+			return db, err
+		}
 	}
-	return db, nil
+	return db, takeOverDeliveries(db)
 }

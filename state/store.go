@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,8 +22,10 @@ var ErrLocked = errors.New("the database is in use by another deployer")
 // A Store is the bbolt database. Its methods may be called from any goroutine;
 // every change is on disk when the call returns.
 type Store struct {
-	db      *bolt.DB
-	watches watches
+	db         *bolt.DB
+	watches    watches
+	deliveries *deliveryIndex
+	writing    sync.Mutex // held until deliveries has what was committed
 }
 
 // Open opens the database at path, makes it where it does not exist, and
@@ -39,11 +42,15 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
-	if db, err = migrate(db); err != nil {
-		_ = db.Close()
+	s := &Store{}
+	if s.db, err = migrate(db); err == nil {
+		s.deliveries, err = readDeliveryIndex(s.db)
+	}
+	if err != nil {
+		_ = s.db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Store{db: db}, nil
+	return s, nil
 }
 
 func openFile(path string) (*bolt.DB, error) {
@@ -55,7 +62,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // View runs fn on a consistent, unchanging picture of the database.
 func (s *Store) View(fn func(*Tx) error) error {
-	return s.db.View(func(tx *bolt.Tx) error { return fn(&Tx{tx: tx}) })
+	return s.db.View(func(tx *bolt.Tx) error { return fn(&Tx{tx: tx, deliveries: s.deliveries}) })
 }
 
 // errUnchanged ends a transaction that changed nothing without writing.
@@ -64,18 +71,8 @@ var errUnchanged = errors.New("nothing was changed")
 // Update runs fn in a transaction of its own. Where fn fails nothing is kept.
 // One that changes nothing does not touch the disk.
 func (s *Store) Update(fn func(*Tx) error) error {
-	t := &Tx{}
-	err := s.db.Update(func(tx *bolt.Tx) error {
-		t.tx = tx
-		if err := fn(t); err != nil {
-			return err
-		}
-		if !t.changed {
-			return errUnchanged
-		}
-		CrashPoint("update before")
-		return nil
-	})
+	t := &Tx{deliveries: s.deliveries}
+	err := s.commit(t, fn)
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
@@ -87,6 +84,29 @@ func (s *Store) Update(fn func(*Tx) error) error {
 		s.watches.notify(id)
 	}
 	return nil
+}
+
+// commit returns errUnchanged where there is nothing to commit. No other
+// transaction begins between the commit and what the index takes over of it,
+// which bbolt's own OnCommit does not promise.
+func (s *Store) commit(t *Tx, fn func(*Tx) error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		t.tx = tx
+		if err := fn(t); err != nil {
+			return err
+		}
+		if !t.changed {
+			return errUnchanged
+		}
+		CrashPoint("update before")
+		return nil
+	})
+	if err == nil {
+		t.deliveries.apply(t.taken)
+	}
+	return err
 }
 
 // Watch returns a channel that receives after each committed change to a run

@@ -14,6 +14,9 @@ type Tx struct {
 	tx      *bolt.Tx
 	changed bool
 	touched []string // runs to announce after the commit
+
+	deliveries *deliveryIndex    // what is committed
+	taken      map[digest]uint64 // what the transaction changes of it
 }
 
 // key joins parts that cannot hold a zero byte.
