@@ -28,18 +28,21 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
+// stripped is how the Makefile links it.
+const stripped = "-s -w"
+
 // Binary returns the path of deployer, built with these tags. What is built
 // the same way is built once; a package whose tests call it has a TestMain that
 // calls Main.
 func Binary(t testing.TB, tags ...string) string {
 	t.Helper()
-	return binary(t, "-tags", strings.Join(tags, ","))
+	return binary(t, "-tags", strings.Join(tags, ","), "-ldflags", stripped)
 }
 
 // Versioned is Binary of a release that calls itself so.
 func Versioned(t testing.TB, version string) string {
 	t.Helper()
-	return binary(t, "-ldflags", "-X main.version="+version)
+	return binary(t, "-ldflags", stripped+" -X main.version="+version)
 }
 
 func binary(t testing.TB, flags ...string) string {
