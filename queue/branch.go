@@ -63,17 +63,23 @@ func (q *Queue) watchBranch(ctx context.Context, b *branch) {
 		defer ticker.Stop()
 		tick = ticker.C
 	}
+	q.keepLooking(ctx, b, "look at a branch for the stacks in its folders", q.lookAt, b.wake, tick)
+}
+
+// keepLooking looks until ctx ends: now, after each signal and tick, and soon
+// after a look that failed.
+func (q *Queue) keepLooking(ctx context.Context, b *branch, what string, look func(context.Context, *branch) error, wake <-chan struct{}, tick <-chan time.Time) {
 	for {
 		var again <-chan time.Time
-		if err := q.lookAt(ctx, b); err != nil && ctx.Err() == nil {
-			q.log.Warn("look at a branch for the stacks in its folders", "repository", b.repository, "branch", b.name, "error", err, "hint", pipeline.Hint(err))
+		if err := look(ctx, b); err != nil && ctx.Err() == nil {
+			q.log.Warn(what, "repository", b.repository, "branch", b.name, "error", err, "hint", pipeline.Hint(err))
 			again = time.After(lookAgain)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
-		case <-b.wake:
+		case <-wake:
 		case <-again:
 		}
 	}

@@ -75,19 +75,7 @@ func (a *acceptance) forgetPull(repository string, number int, of func(*Template
 // watchPulls looks at the pull requests on a branch that are announced, until
 // ctx ends. Pushes do not wait for it.
 func (q *Queue) watchPulls(ctx context.Context, b *branch) {
-	for {
-		var again <-chan time.Time
-		if err := q.lookAtPulls(ctx, b); err != nil && ctx.Err() == nil {
-			q.log.Warn("look at pull requests for the stacks in folders", "repository", b.repository, "branch", b.name, "error", err, "hint", pipeline.Hint(err))
-			again = time.After(lookAgain)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-b.pulled:
-		case <-again:
-		}
-	}
+	q.keepLooking(ctx, b, "look at pull requests for the stacks in folders", q.lookAtPulls, b.pulled, nil)
 }
 
 // lookAtPulls looks at all that wait. One that cannot be looked at does not
