@@ -157,5 +157,5 @@ func (x *Execution) checkVerifySpecs() {
 		return
 	}
 	x.record("verify", check.Result{Status: state.StepSkipped,
-		Message: fmt.Sprintf("%d checks are written right; they run after a deploy", len(check.WithDefaults(x.File.Verify, "containers")))}, 0)
+		Message: counted(len(check.WithDefaults(x.File.Verify, "containers")), "check") + " written right, for after a deploy"}, 0)
 }

@@ -90,8 +90,9 @@ func (pl *placer) fileSource(c *types.ContainerSpec, kind, file string, ref type
 		if opened != nil {
 			return pl.sealedSource(c, kind, ref, opened)
 		}
-		if kind == "secret" {
+		if kind == "secret" && !pl.load.clear[m.Path] {
 			pl.load.clear[m.Path] = true
+			pl.load.warn("the secret in %s is in Git in clear: `deployer secrets encrypt` encrypts it in place, and services read it as before", pl.load.shown(m.Path))
 		}
 	}
 	mode, err := fileMode(ref)

@@ -236,7 +236,10 @@ func TestSecretsInClearAreListed(t *testing.T) {
 	if !slices.Equal(p.ClearSecrets, []string{"tls.key"}) {
 		t.Errorf("%q", p.ClearSecrets)
 	}
-	if p := mustLoad(t, source(sealedStack(t, nil))); len(p.ClearSecrets) > 0 {
-		t.Errorf("%q", p.ClearSecrets)
+	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "./tls.key is in Git in clear") {
+		t.Errorf("warnings %q", p.Warnings)
+	}
+	if p := mustLoad(t, source(sealedStack(t, nil))); len(p.ClearSecrets)+len(p.Warnings) > 0 {
+		t.Errorf("%q, warnings %q", p.ClearSecrets, p.Warnings)
 	}
 }
