@@ -134,6 +134,11 @@ func TestOnARealProxy(t *testing.T) {
 	want(t, run(t, acme+"good.example.org}", p.world), state.StepPassed, "stored: a certificate of Pebble Intermediate CA")
 	want(t, run(t, "{check: acme, hosts: [good.example.org, bad.example.org], served: false}", p.world), state.StepFailed, "no certificate for bad.example.org is stored")
 
+	for end := time.Now().Add(time.Minute); !strings.Contains(p.world.Engine.(*fakeEngine).written("id-traefik"), "Unable to obtain ACME certificate"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the proxy does not say that it got no certificate for bad.example.org")
+		}
+	}
 	bad := parse(t, "{check: tls, host: 'bad.example.org:"+p.port+"', ca: ca.pem, resolve: 127.0.0.1}")
 	r := Diagnose(t.Context(), bad, p.world, Run(t.Context(), bad, p.world))
 	patient := run(t, "{check: tls, within: 5s, host: 'bad.example.org:"+p.port+"', ca: ca.pem, resolve: 127.0.0.1}", p.world)
