@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
@@ -23,7 +22,7 @@ type packs struct {
 
 	dir  string
 	open []*pack
-	// unsettled are those of this process that need not be on the disk yet.
+	// unsettled are those that are whole, and need not be on the disk yet.
 	unsettled []string
 	cache     cache.Object // objects are content addressed, so it outlives the packs
 }
@@ -57,10 +56,7 @@ func (p *packs) refresh() (lost bool, err error) {
 	}
 	for name, stamp := range there {
 		var one *pack
-		var openErr error
-		if !slices.Contains(p.unsettled, name) {
-			openErr = checkUnsettled(p.dir, name)
-		}
+		openErr := p.checkUnsettled(name)
 		if openErr == nil {
 			one, openErr = openPack(p.dir, name, p.cache)
 		}

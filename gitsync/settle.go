@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // A pack that was just received need not be on the disk for a deploy to go on:
@@ -18,6 +19,8 @@ const settledMode fs.FileMode = 0o444
 
 // settle brings what was received to the disk.
 func (s *store) settle() error {
+	// What was tidied away since needs it no more.
+	s.objects.unsettled = slices.DeleteFunc(s.objects.unsettled, func(name string) bool { return !s.objects.holdsPack(name) })
 	for _, name := range s.objects.unsettled {
 		for _, ending := range []string{".pack", ".idx"} {
 			if err := syncPath(filepath.Join(s.packDir(), name+ending)); err != nil {
@@ -41,18 +44,24 @@ func (s *store) settle() error {
 }
 
 // checkUnsettled reads a pack and its index through where they were not
-// settled: each ends with the hash of all that is before.
-func checkUnsettled(dir, name string) error {
-	info, err := os.Stat(filepath.Join(dir, name+".pack"))
-	if err != nil || info.Mode().Perm() == settledMode {
+// settled, and has them settled next time: each ends with the hash of all that
+// is before.
+func (p *packs) checkUnsettled(name string) error {
+	info, err := os.Stat(filepath.Join(p.dir, name+".pack"))
+	if err != nil || info.Mode().Perm() == settledMode || slices.Contains(p.unsettled, name) {
 		return err
 	}
 	for _, ending := range []string{".pack", ".idx"} {
-		if err := checkWhole(filepath.Join(dir, name+ending)); err != nil {
+		if err := checkWhole(filepath.Join(p.dir, name+ending)); err != nil {
 			return err
 		}
 	}
+	p.unsettled = append(p.unsettled, name)
 	return nil
+}
+
+func (p *packs) holdsPack(name string) bool {
+	return slices.ContainsFunc(p.open, func(one *pack) bool { return one.name == name })
 }
 
 func checkWhole(path string) error {

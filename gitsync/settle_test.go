@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -89,5 +90,46 @@ func TestWhatWasFetchedIsSettledWhenItIsKept(t *testing.T) {
 	}
 	if _, unsettled := modes(t, files(t, dir, "*.pack")); unsettled > 0 {
 		t.Errorf("%d packs are not settled", unsettled)
+	}
+}
+
+// One that an older version wrote is read through once, not at each start.
+func TestWhatWasReadThroughIsSettledToo(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	remote := gitsync.Remote{URL: repo.URL()}
+	m, dir := open(t, remote)
+	first := repo.Commit("main", "first", gittest.Files{"a": gittest.Text("1")})
+	mustFetch(t, m, "main")
+	for _, path := range files(t, dir, "*.pack") {
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := gitsync.Open(dir, remote)
+	defer again.Close()
+	mustFetch(t, again, "main")
+	if err := again.Keep(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, unsettled := modes(t, files(t, dir, "*.pack")); unsettled > 0 {
+		t.Errorf("%d packs are not settled", unsettled)
+	}
+}
+
+// A fetch that was undone leaves a pack that tidying up takes away before it
+// was settled.
+func TestWhatIsTidiedAwayNeedsNoSettling(t *testing.T) {
+	repo := gittest.NewRepo(t)
+	m, _ := open(t, gitsync.Remote{URL: repo.URL()})
+	first := repo.Commit("main", "first", gittest.Files{"a": gittest.Text("1"), "b": gittest.Text("b"), "c/d": gittest.Text("d")})
+	mustFetch(t, m, "main")
+	repo.Commit("aside", "second", gittest.Files{"a": gittest.Text("2")})
+	mustFetch(t, m, "aside")
+	runtime.GC() // nobody has its snapshot any more
+	repo.Git("branch", "-D", "aside")
+	gitsync.SetMaxPacks(m, 1)
+	mustFetch(t, m, "main")
+	if err := m.Keep(first); err != nil {
+		t.Error(err)
 	}
 }
