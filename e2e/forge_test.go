@@ -168,11 +168,13 @@ func TestTheForgeShowsWhatBecameOfAPush(t *testing.T) {
 	p.edit("    poll: 0\n", fmt.Sprintf("    poll: 0\n    forge: {provider: gitea, api: \"http://%s\", repository: ops/infra, token_file: %s}\n", forge.address, p.Path("forge.token")))
 	p.mustReload()
 
-	good, run := p.Push("good", oneService(image, "one"))
+	gate := newGate(t)
+	good, id := p.Begin("good", and(oneService(image, "one"), gittest.Files{"pipeline.yaml": gate.check("2m")}))
+	p.shows(forge, good, "pending", "", id)
+	gate.open()
+	run := p.Wait(id)
 	producttest.MustEnd(t, run, state.RunSucceeded)
-	if all := p.shows(forge, good, "success", "live and verified", run.ID); all[0].State != "pending" {
-		t.Errorf("it began with %+v", all[0])
-	}
+	p.shows(forge, good, "success", "live and verified", id)
 
 	forge.goes()
 	bad, run := p.Push("bad", and(oneService(image, "two"), gittest.Files{

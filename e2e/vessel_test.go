@@ -56,9 +56,10 @@ func (v *vessel) begin() {
 	v.id = v.inNamedContainer(v.name, v.images[0], &container.Config{Env: []string{"RUNTIME_DIRECTORY=" + v.Memory}},
 		v.Dir+":"+v.Dir, v.Memory+":"+v.Memory)
 	v.mustBeReady(v.id)
-	if text := v.containerLog(v.id); !strings.Contains(text, "version="+v.versions[0]) {
-		v.t.Errorf("it is not %s:\n%s", v.versions[0], text)
-	}
+	// The Engine writes down what a container said some time after it said it.
+	v.Eventually(time.Minute, "the log says "+v.versions[0], func() bool {
+		return strings.Contains(v.containerLog(v.id), "version="+v.versions[0])
+	})
 }
 
 // stop ends the container as an orderly upgrade does. A server that needs all
