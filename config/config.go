@@ -47,7 +47,7 @@ const maxFile = 4 << 20
 // Load reads the file at path. Where the file can be read but is not right,
 // the error is Problems. Secrets are read from the files and the environment
 // variables that deployer.yaml names.
-func Load(path string) (*Config, error) {
+func Load(path string, m Meanings) (*Config, error) {
 	text, mode, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read configuration: %w; write it (the source's own deployer.yaml explains every key), or name another with --config", err)
@@ -60,7 +60,7 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	doc := &document{file: path, dir: dir, lines: map[string]int{}}
-	c := doc.decode(text)
+	c := doc.decode(text, m)
 	if len(doc.problems) > 0 {
 		doc.problems.sort()
 		return nil, doc.problems
@@ -91,7 +91,7 @@ func read(path string) (text []byte, mode fs.FileMode, err error) {
 
 // decode goes the whole way from text to a checked Config, whatever it meets,
 // so that one look shows every problem.
-func (d *document) decode(text []byte) *Config {
+func (d *document) decode(text []byte, m Meanings) *Config {
 	c := defaults()
 	root := d.parse(text)
 	if root == nil {
@@ -100,6 +100,7 @@ func (d *document) decode(text []byte) *Config {
 	d.structure(root, "", reflect.ValueOf(c).Elem())
 	c.complete(d)
 	c.validate(d)
+	m.validate(d, c)
 	return c
 }
 

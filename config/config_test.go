@@ -53,7 +53,7 @@ func fixture(t testing.TB, name string) []byte {
 func load(t *testing.T, name string) *Config {
 	t.Helper()
 	t.Setenv("CONFIG_TEST_SET", "from-env")
-	c, err := Load(server(t, fixture(t, name)))
+	c, err := Load(server(t, fixture(t, name)), Meanings{})
 	if err != nil {
 		t.Fatalf("Load:\n%v", err)
 	}
@@ -95,7 +95,7 @@ func TestEveryProblemIsReportedInItsLine(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			text := fixture(t, filepath.Join("bad", filepath.Base(file)))
 			path := server(t, text)
-			_, err := Load(path)
+			_, err := Load(path, Meanings{})
 			var problems Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("Load = %v, want Problems", err)
@@ -134,12 +134,12 @@ func TestProblemsPrintOnePerLine(t *testing.T) {
 }
 
 func TestAFileThatCannotBeReadIsNotAProblemInIt(t *testing.T) {
-	_, err := Load(filepath.Join(t.TempDir(), "deployer.yaml"))
+	_, err := Load(filepath.Join(t.TempDir(), "deployer.yaml"), Meanings{})
 	var problems Problems
 	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &problems) {
 		t.Errorf("Load = %v", err)
 	}
-	if _, err := Load(server(t, []byte(strings.Repeat("# long\n", maxFile/7+1)))); err == nil || !strings.Contains(err.Error(), "larger than") {
+	if _, err := Load(server(t, []byte(strings.Repeat("# long\n", maxFile/7+1))), Meanings{}); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("Load of a huge file = %v", err)
 	}
 }
@@ -210,14 +210,14 @@ func TestWebhookSecretsOfEveryFormCount(t *testing.T) {
 
 func TestInlineSecretsInAWorldReadableFileAreWarnedAbout(t *testing.T) {
 	path := server(t, []byte("registries:\n  a.example.com: {username: a, password: hunter22}\n"))
-	c, err := Load(path)
+	c, err := Load(path, Meanings{})
 	if err != nil || len(c.Warnings) > 0 {
 		t.Fatalf("private file: %v, %v", err, c.Warnings)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = Load(path); err != nil {
+	if c, err = Load(path, Meanings{}); err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Warnings) != 1 || c.Warnings[0].Line != 2 || c.Warnings[0].Path != `registries."a.example.com".password` {
@@ -230,7 +230,7 @@ func TestAnEngineWithoutTLSIsWarnedAbout(t *testing.T) {
 repositories: {infra: {url: "file:///srv/infra.git"}}
 stacks:
   shop: {repository: infra, target: {docker: "tcp://10.0.0.7:2375"}}
-`)))
+`)), Meanings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func FuzzDecode(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		doc := &document{file: "deployer.yaml", dir: dir, lines: map[string]int{}}
-		c := doc.decode(text)
+		c := doc.decode(text, Meanings{})
 		if len(doc.problems) > 0 {
 			return
 		}

@@ -92,6 +92,14 @@ func (d *document) ok(path string) bool {
 	return d.given(path) && !slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Path == path })
 }
 
+// sound reports whether nothing is wrong at path and below it so far.
+func (d *document) sound(path string) bool {
+	return !slices.ContainsFunc(d.problems, func(p Problem) bool {
+		rest, within := strings.CutPrefix(p.Path, path)
+		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
 // require notes a problem unless the file gives the key.
 func (d *document) require(path, key, hint string) {
 	if !d.given(join(path, key)) {

@@ -34,7 +34,7 @@ func loadText(t *testing.T, dir, text string) (*Config, error) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Load(path)
+	return Load(path, Meanings{})
 }
 
 func TestTheExampleLoads(t *testing.T) {

@@ -53,7 +53,7 @@ func TestSecretsReadRedactedHoweverTheyArePrinted(t *testing.T) {
 
 func TestASecretInAFileIsReadAsItIsNow(t *testing.T) {
 	path := server(t, []byte("registries: {registry.example.com: {username: u, password_file: secret}}\n"))
-	c, err := Load(path)
+	c, err := Load(path, Meanings{})
 	if err != nil {
 		t.Fatal(err)
 	}

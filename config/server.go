@@ -46,12 +46,14 @@ func (c *Config) validateServer(doc *document) {
 
 func validateListen(doc *document, path, address string) {
 	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
+	if err != nil || !isPort(port) {
 		doc.fail(path, "write host:port, such as 127.0.0.1:8484", "%q is not an address to listen on", address)
 	}
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // validateWebURL accepts what a person could click on.

@@ -107,8 +107,8 @@ func validateEngine(doc *document, at, address string) string {
 		doc.fail(at, "take it out: SSH signs in with a key", "this address holds a password")
 		return ""
 	case u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
-	case u.Scheme == "tcp" && u.Hostname() != "" && u.Port() != "":
-	case u.Scheme == "ssh" && u.Hostname() != "":
+	case u.Scheme == "tcp" && u.Hostname() != "" && isPort(u.Port()):
+	case u.Scheme == "ssh" && u.Hostname() != "" && (u.Port() == "" || isPort(u.Port())):
 	default:
 		doc.fail(at, "write unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host", "this is not the address of a Docker Engine")
 		return ""

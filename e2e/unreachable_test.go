@@ -118,14 +118,16 @@ tokens:
   - {name: ops, role: king, sha256: 123}
 repositories:
   infra: {url: "ftp://git.example.com/x.git", branch: main}
+  forged: {url: "https://git.example.com/x", forge: {provider: gitea, api: "https://git.example.com", token: x, repository: x}}
 stacks:
-  app: {repository: other, colour: red}`)
+  app: {repository: other, colour: red}
+notify: ["slakc://x"]`)
 	for name, c := range map[string]struct {
 		args []string
 		says []string
 	}{
 		"a bad configuration": {[]string{"serve", "--config", p.Path("bad.yaml")},
-			[]string{"bad.yaml:1", "bad.yaml:2", "bad.yaml:4", "role", "sha256", "bad.yaml:6", "url", "branch", "bad.yaml:8", "other", "colour"}},
+			[]string{"bad.yaml:1", "bad.yaml:2", "bad.yaml:4", "role", "sha256", "bad.yaml:6", "url", "branch", "bad.yaml:7", "owner/name", "bad.yaml:9", "other", "colour", "bad.yaml:10", "slakc"}},
 		"no configuration":   {[]string{"serve", "--config", p.Path("none.yaml")}, []string{"none.yaml"}},
 		"an unknown command": {[]string{"depoly"}, []string{"depoly"}},
 		"an unknown flag":    {[]string{"serve", "--confg", "x"}, []string{"--confg", "--help"}},

@@ -22,7 +22,7 @@ service runs as. It changes nothing, whether the server runs or not.`,
 	path := cmd.Flags().StringP("config", "c", "/etc/deployer/deployer.yaml", "configuration file")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := config.Load(*path)
+		c, err := load(*path)
 		if err != nil {
 			return exitError{exitUsage, err}
 		}

@@ -40,7 +40,7 @@ func TestDoctorTriesTheTokensOfForges(t *testing.T) {
 		text := "data: " + t.TempDir() + "\nrepositories: {infra: {url: \"https://git.test/ops/infra.git\", forge: {provider: gitlab, api: \"" + forge.URL + "\", token_file: " + file + "}}}\n"
 		path := filepath.Join(t.TempDir(), "deployer.yaml")
 		put(t, path, text)
-		c, err := config.Load(path)
+		c, err := load(path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,16 +29,6 @@ func sinks(c *config.Config) []notify.Sink {
 	return out
 }
 
-// checkSinks reports an address that no message could be sent to.
-func checkSinks(c *config.Config) error {
-	for i, n := range c.Notify {
-		if err := notify.Check(n.URL.Reveal()); err != nil {
-			return fmt.Errorf("notify[%d]: %w; the services and how their URLs are written: https://shoutrrr.nickfedor.com", i, err)
-		}
-	}
-	return nil
-}
-
 // serveNotices sends messages until ctx ends.
 func (a *app) serveNotices(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})

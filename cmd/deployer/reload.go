@@ -13,7 +13,7 @@ import (
 // them in force. Where anything is wrong with them, nothing changes. Its
 // callers come one after the other.
 func (a *app) reload(ctx context.Context, path string) {
-	c, err := config.Load(path)
+	c, err := load(path)
 	if err != nil {
 		a.refuse(path, err)
 		return

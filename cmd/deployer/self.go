@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"deployer/backup"
-	"deployer/config"
 	"deployer/state"
 )
 
@@ -37,7 +36,7 @@ var leftOut = []string{"mirrors", databaseFile, databaseFile + ".new"}
 // Where a server runs it is asked for that. The key does not go over the wire:
 // it is read here.
 func (s self) backUp(cmd *cobra.Command, connect func() (*apiClient, error), recipient string) error {
-	c, err := config.Load(*s.config)
+	c, err := load(*s.config)
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
@@ -114,7 +113,7 @@ func checkSnapshot(path string) error {
 
 // restore unpacks such a file into an empty data folder.
 func (s self) restore(out io.Writer, identity string) error {
-	c, err := config.Load(*s.config)
+	c, err := load(*s.config)
 	if err != nil {
 		return exitError{exitUsage, err}
 	}

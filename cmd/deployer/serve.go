@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"deployer/config"
 )
 
 // stopGrace is how long runs under way may take to reach a point from which
@@ -30,10 +28,7 @@ func newServe() *cobra.Command {
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
-			c, err := config.Load(path)
-			if err == nil {
-				err = checkSinks(c)
-			}
+			c, err := load(path)
 			if err != nil {
 				return exitError{exitUsage, err}
 			}

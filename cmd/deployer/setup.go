@@ -35,9 +35,6 @@ type setup struct {
 // setUp makes the setup of a configuration, with the mirrors and targets that
 // it needs and the app has not made yet. Nothing of it is in force then.
 func (a *app) setUp(ctx context.Context, c *config.Config) (*setup, error) {
-	if err := checkSinks(c); err != nil {
-		return nil, err
-	}
 	clients, err := forges(c)
 	if err != nil {
 		return nil, err
