@@ -24,8 +24,9 @@ func (t builder) Build(_ context.Context, stack string, b *project.Build, _ io.W
 // Ciphertext that an image would be made of is told by a plan, a review and
 // preflight alike: refused where the Dockerfile names it, else warned of.
 func TestCiphertextThatABuildCopiesIsTold(t *testing.T) {
-	b := newBench(t).serve()
+	b := newBench(t)
 	b.stacks[0].Provider, b.stacks[0].Target = "gitea", builder{b.target}
+	b.serve()
 	built := func(dockerfile string) gittest.Files {
 		return and(b.app("shop", "web:1", "deploy: {build: true}\n"), gittest.Files{
 			"shop/compose.yaml": gittest.Text("services:\n  web: {build: .}\n  db: {image: 'db:1'}\n"),
