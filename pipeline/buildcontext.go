@@ -50,7 +50,7 @@ func (x *Execution) opens(name string) bool {
 	for _, e := range x.File.Environments {
 		envs = append(envs, e.EnvFile)
 	}
-	return slices.Contains(x.Project.Reads, name) ||
+	return x.Project.Opens(name) ||
 		slices.ContainsFunc(envs, func(e string) bool { return e != "" && path.Join(x.Stack.Directory, e) == name })
 }
 

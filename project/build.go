@@ -54,13 +54,10 @@ func (p *Project) Build(tree Tree, service string) (*Build, error) {
 		b.Dockerfile = "Dockerfile"
 	}
 	dir := path.Clean(s.Build.Context)
-	err := b.pack(tree, dir)
-	if err == nil {
-		err = b.ciphertext(p, tree, dir)
-	}
-	if err != nil {
+	if err := b.pack(tree, dir); err != nil {
 		return nil, fmt.Errorf("service %s: build context %s: %w", service, p.Local(s.Build.Context), err)
 	}
+	b.ciphertext(p, tree, dir)
 	told := b.Config
 	told.Context = ""
 	config, err := json.Marshal(told)

@@ -40,21 +40,22 @@ func (e *SealedCopyError) Hint() string {
 // ciphertext finds the encrypted files of the context that the Dockerfile
 // copies, each at the instruction that says most. A Dockerfile that cannot be
 // read is left to the builder, whose words are better.
-func (b *Build) ciphertext(p *Project, tree Tree, dir string) error {
+func (b *Build) ciphertext(p *Project, tree Tree, dir string) {
 	if len(b.sealed) == 0 {
-		return nil
+		return
 	}
-	text, name := []byte(b.Config.DockerfileInline), "dockerfile_inline"
+	name := "dockerfile_inline"
+	text, err := []byte(b.Config.DockerfileInline), error(nil)
 	if len(text) == 0 {
-		var err error
 		name = b.Dockerfile
-		if text, err = fs.ReadFile(tree, path.Join(dir, name)); err != nil {
-			return fmt.Errorf("read %s: %w", name, err)
-		}
+		text, err = fs.ReadFile(tree, path.Join(dir, name))
+	}
+	if err != nil {
+		return
 	}
 	read, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
-		return nil //nolint:nilerr // the builder says it, before anything changes
+		return
 	}
 	for _, sealed := range b.sealed {
 		found := Ciphertext{Service: b.Service, Path: p.Local(path.Join(dir, sealed)), File: path.Join(dir, sealed), Dockerfile: name}
@@ -69,7 +70,12 @@ func (b *Build) ciphertext(p *Project, tree Tree, dir string) error {
 			b.Ciphertext = append(b.Ciphertext, found)
 		}
 	}
-	return nil
+}
+
+// Opens reports whether the stack reads a file of Tree decrypted: its env file,
+// one of a service, or what configs and secrets name.
+func (p *Project) Opens(file string) bool {
+	return p.view.envs[file] != nil || p.view.sealed[file] != nil || p.Env != nil && p.Env.Path() == file
 }
 
 // stages are the instructions of the stages that are built: those up to the

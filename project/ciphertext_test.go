@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -90,7 +89,18 @@ func TestCiphertextInABuildIsNamed(t *testing.T) {
 	if !errors.As(said, &hint) || !strings.Contains(hint.Hint(), "`secrets:`") {
 		t.Error("it says nothing to do")
 	}
-	if slices.Contains(p.Reads, "stack/src/tls.key") {
-		t.Error("the stack itself does not read it")
+	if p.Built(b, "image"); p.Opens("stack/src/tls.key") {
+		t.Error("that it was built from is no reason to take it for opened")
+	}
+}
+
+func TestTheStackKnowsWhatItOpens(t *testing.T) {
+	files := sealedStack(t, map[string]string{"more.env": sealedFile(t, "more.env", "A=correct-horse\n", "")})
+	files["compose.yaml"] = strings.Replace(files["compose.yaml"], "    configs: [plain]\n", "    configs: [plain]\n    env_file: more.env\n", 1)
+	p := mustLoad(t, source(files))
+	for file, want := range map[string]bool{"app.yaml": true, "tls.key": true, "more.env": true, "plain.conf": false, "compose.yaml": false} {
+		if got := p.Opens(file); got != want {
+			t.Errorf("%s is opened: %v", file, got)
+		}
 	}
 }

@@ -29,8 +29,9 @@ func TestCiphertextThatABuildCopiesIsTold(t *testing.T) {
 	b.serve()
 	built := func(dockerfile string) gittest.Files {
 		return and(b.app("shop", "web:1", "deploy: {build: true}\n"), gittest.Files{
-			"shop/compose.yaml": gittest.Text("services:\n  web: {build: .}\n  db: {image: 'db:1'}\n"),
+			"shop/compose.yaml": gittest.Text("services:\n  db: {build: {context: ., dockerfile: Other}}\n  web: {build: .}\n"),
 			"shop/Dockerfile":   gittest.Text(dockerfile),
+			"shop/Other":        gittest.Text("FROM x\n"), // of the same context
 			"shop/tls.key":      b.sealedFile("tls.key", canary),
 		})
 	}
