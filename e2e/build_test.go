@@ -48,16 +48,17 @@ func TestServiceIsBuiltFromTheCommit(t *testing.T) {
 		t.Errorf("it was built again:\n%s", evidence(run, state.StagePreflight))
 	}
 	for name, bad := range map[string]gittest.Files{
-		"COPY failed":                          {"src/Dockerfile": gittest.Text("FROM " + s.image + "\nCOPY nothing /page\n")},
-		"is a pointer of Git LFS":              {"src/page": gittest.Text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")},
-		"additional_contexts is not supported": {"compose.yaml": gittest.Text("services: {web: {build: {context: ./src, additional_contexts: {x: ./src}}}}\n")},
+		"COPY failed":             {"src/Dockerfile": gittest.Text("FROM " + s.image + "\nCOPY nothing /page\n")},
+		"is a pointer of Git LFS": {"src/page": gittest.Text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")},
+		"line 2 of Dockerfile copies ./src/tls.key, which is encrypted with SOPS": {"src/Dockerfile": gittest.Text("FROM " + s.image + "\nCOPY tls.key /page\n"), "src/tls.key": s.SealedFile("tls.key", "canary", "")},
+		"additional_contexts is not supported":                                    {"compose.yaml": gittest.Text("services: {web: {build: {context: ./src, additional_contexts: {x: ./src}}}}\n")},
 	} {
 		_, run = s.Push(name, bad)
 		producttest.MustEnd(t, run, state.RunFailed)
 		if text := evidence(run, state.StagePreflight); !strings.Contains(text, name) || s.Containers()["web"] != before {
 			t.Errorf("%s:\n%s", name, text)
 		}
-		_, run = s.Push("as before", gittest.Files{"src/Dockerfile": commit["src/Dockerfile"], "src/page": commit["src/page"], "compose.yaml": commit["compose.yaml"]})
+		_, run = s.Push("as before", gittest.Files{"src/Dockerfile": commit["src/Dockerfile"], "src/page": commit["src/page"], "compose.yaml": commit["compose.yaml"], "src/tls.key": gittest.Removed()})
 		producttest.MustEnd(t, run, state.RunUnchanged)
 	}
 	_, run = s.Push("two", gittest.Files{"compose.yaml": compose("two"), "src/page": gittest.Text("new")})

@@ -6,9 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker/docker/api/types/image"
-
-	"deployer/gitsync/gittest"
 	"deployer/internal/producttest"
 	"deployer/state"
 )
@@ -70,36 +67,5 @@ func TestServiceIsRestartedAndTheStackRemoved(t *testing.T) {
 	producttest.MustEnd(t, s.Wait(s.mustRun(status, answer).ID), state.RunSucceeded)
 	if got := s.sees("/data/file"); got != "200 precious" {
 		t.Errorf("deployed again it sees %q", got)
-	}
-}
-
-// An image that somebody prunes is noticed before a deploy needs it.
-func TestPrunedImageOfTheWayBackIsSeenInTheHealth(t *testing.T) {
-	t.Parallel()
-	s := newDataStack(t)
-	_, run := s.Push("one", s.commit("one", "", "", ""))
-	producttest.MustEnd(t, run, state.RunSucceeded)
-	first := s.Now().LastGood.Images["web"]
-	if now := s.Now(); now.Health != "healthy" {
-		t.Fatalf("health %s", now.Health)
-	}
-	s.image = s.Image()
-	stays := s.commit("two", "", "", "")
-	stays["pipeline.yaml"] = gittest.Text("rollback: {automatic: false}\nverify: [{check: tcp, address: '127.0.0.1:1'}]\n")
-	_, run = s.Push("two stays though it fails", stays)
-	producttest.MustEnd(t, run, state.RunFailed)
-	// What `docker image prune -a` does to an image that no container uses.
-	if _, err := s.Engine.ImageRemove(t.Context(), first, image.RemoveOptions{Force: true}); err != nil {
-		t.Fatal(err)
-	}
-	if now := s.Now(); now.Health != "degraded" {
-		t.Errorf("health %s", now.Health)
-	}
-	var shown struct {
-		Readings []struct{ Check, Status, Message, Hint string }
-	}
-	s.Call("viewer", http.MethodGet, "/api/v1/stacks/"+s.Stack, nil, &shown)
-	if len(shown.Readings) != 1 || shown.Readings[0].Check != "way back" || !strings.Contains(shown.Readings[0].Message, first[:19]) || shown.Readings[0].Hint == "" {
-		t.Errorf("readings: %+v", shown.Readings)
 	}
 }

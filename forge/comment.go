@@ -74,6 +74,10 @@ func headline(run *state.Run) string {
 func folderLine(run *state.Run, f *state.Folder, where string) string {
 	merged, directory := run.Review.Ended == state.EndedMerged, coded(f.Directory)
 	switch {
+	case f.Change == state.FolderUnread && merged:
+		return fmt.Sprintf("**Merged.** It was not planned: %s", plain(firstLine(run.Error)))
+	case f.Change == state.FolderUnread:
+		return fmt.Sprintf("%s**Not planned**: %s", red, plain(firstLine(run.Error)))
 	case f.Change == state.FolderRefused && merged:
 		return fmt.Sprintf("%s**Merged, but not deployed**: folder %s is no stack. %s", red, directory, plain(firstLine(run.Error)))
 	case f.Change == state.FolderRefused:
@@ -139,7 +143,7 @@ func speaksOf(run *state.Run) string {
 	r := run.Review
 	var said []string
 	switch {
-	case run.Commit == "":
+	case run.Commit == "", r.Folder != nil && r.Folder.Change == state.FolderUnread:
 	case r.Head != "" && r.Head != run.Commit:
 		said = append(said, fmt.Sprintf("Planned for %s, the merge of %s into %s.", coded(shortID(run.Commit)), coded(shortID(r.Head)), plain(r.Base)))
 	default:

@@ -263,3 +263,17 @@ func TestACommentListsAllStacks(t *testing.T) {
 		}
 	}
 }
+
+func TestACommentSaysThatAPullRequestIsGone(t *testing.T) {
+	run := planned7(func(r *state.Run) {
+		r.Stack, r.Status, r.Changes, r.Error = "apps/*", state.RunFailed, nil, "pull request 7: git.example.com has none of refs/pull/7/head"
+		r.Review.Folder = &state.Folder{Template: "apps/*", Directory: "apps", Change: state.FolderUnread}
+	})
+	if _, body := Comment(pageURL, run); !strings.Contains(body, "**Not planned**: pull request 7&#58; git.example.com has none of") || strings.Contains(body, "Planned for") {
+		t.Errorf("it says\n%s", body)
+	}
+	run.Review.Ended = state.EndedMerged
+	if _, body := Comment(pageURL, run); !strings.Contains(body, "**Merged.** It was not planned: pull request 7") {
+		t.Errorf("merged, it says\n%s", body)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
@@ -16,6 +17,8 @@ type Proposal struct {
 	Behind   bool      // the branch has commits that Snapshot lacks
 	Left     string    // where it is behind: the commit that both come from; empty where that is not plain
 }
+
+const goneHint = "where it was closed, or its branch deleted, meanwhile, there is nothing to do; else see that the Git server gives one of these refs to the user that deployer fetches as"
 
 // FetchProposal brings the commit of the first of refs that the remote has
 // into the mirror, and the branch's tip. A ref that is neither at the commit
@@ -45,8 +48,8 @@ func (m *Mirror) FetchProposal(ctx context.Context, branch, head string, refs ..
 		return nil, r.explain(err)
 	}
 	if wanted.IsZero() {
-		text := fmt.Sprintf("%s has none of %v", r.remote.Address(), refs)
-		return nil, &opError{text: text, hint: "the branch that was proposed may be gone", kinds: []error{ErrNotFound}}
+		text := fmt.Sprintf("%s has none of %s", r.remote.Address(), strings.Join(refs, ", "))
+		return nil, &opError{text: text, hint: goneHint, kinds: []error{ErrNotFound}}
 	}
 	contained, err := r.contains(wanted, r.tip)
 	if err != nil {

@@ -18,6 +18,9 @@ import (
 // FileName is what the pipeline's description is called, beside the compose file.
 const FileName = "pipeline.yaml"
 
+// usualEnv is the env file of a stack that names none.
+const usualEnv = ".env.production"
+
 const (
 	maxFile    = 1 << 20 // bytes
 	minMonitor = time.Second
@@ -244,10 +247,9 @@ func validateChecks(list string, specs []check.Spec) error {
 // findEnv settles which env file the stack has: the one named, else the usual
 // one where it exists.
 func (f *File) findEnv(tree fs.FS, dir string) error {
-	const usual = ".env.production"
 	named := f.EnvFile
 	if named == "" {
-		f.EnvFile = usual
+		f.EnvFile = usualEnv
 	}
 	name := path.Join(dir, f.EnvFile)
 	if path.IsAbs(f.EnvFile) || !fs.ValidPath(name) {

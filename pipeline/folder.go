@@ -81,6 +81,7 @@ func (x *Execution) checkFolder(ctx context.Context) {
 		}
 	}
 	_ = x.judgePolicy(ctx) // its steps say all; the checks say theirs
+	x.checkBuilds(ctx)
 	specs := x.preflightChecks()
 	asked := make([]check.Spec, 0, len(specs))
 	for _, spec := range specs {

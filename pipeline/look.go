@@ -12,8 +12,8 @@ import (
 
 const lookLimit = 10 * time.Minute // of one look at all checks of the monitor
 
-// Look asks all checks of a live release's monitor, side by side. The run that
-// it returns has their steps and no end yet; it is not stored.
+// Look asks all checks of a live release's monitor, where it has one, side by
+// side. The run that it returns has their steps and no end yet; it is not stored.
 func (r *Runner) Look(ctx context.Context, stack *Stack, known *state.Stack, live *KeptRelease) (run *state.Run, readings []state.Reading, log []byte, err error) {
 	ctx, done := context.WithTimeout(ctx, lookLimit)
 	defer done()
@@ -32,7 +32,10 @@ func (r *Runner) Look(ctx context.Context, stack *Stack, known *state.Stack, liv
 		Stack: stack, Run: run, Known: known, Mask: mask, Log: masked, runner: r,
 		stage: &run.Stages[0], show: func() {},
 	}
-	specs := live.File.Monitor.Checks
+	var specs []check.Spec
+	if live.File.Monitor != nil {
+		specs = live.File.Monitor.Checks
+	}
 	w := live.world(x)
 	answers := x.ask(ctx, specs, w)
 	if ctx.Err() != nil {
@@ -42,7 +45,9 @@ func (r *Runner) Look(ctx context.Context, stack *Stack, known *state.Stack, liv
 		answers[i].Result = check.Diagnose(ctx, specs[i], w, answers[i].Result)
 		x.record(specs[i].TitleIn(live.Env), answers[i].Result, answers[i].took)
 	}
-	x.witness(ctx, w)
+	if len(specs) > 0 {
+		x.witness(ctx, w)
+	}
 	if err := masked.Close(); err != nil {
 		return nil, nil, nil, err
 	}

@@ -83,6 +83,7 @@ func (r *Runner) Plan(ctx context.Context, s *Stack, run *state.Run) (*state.Cha
 // that are there, against the containers that run, and with the checks that
 // look at nothing outside. It touches nothing.
 func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
+	begin := len(x.stage.Steps)
 	if err := x.nameBuilds(); err != nil {
 		return nil, err
 	}
@@ -102,7 +103,6 @@ func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
 	for _, service := range absent {
 		changes.Notes = append(changes.Notes, x.Mask.Redact(fmt.Sprintf("the image of %s is not on the Engine yet: the deploy has to pull it", service)))
 	}
-	begin := len(x.stage.Steps)
 	x.foreseeVolumes(ctx, changes)
 	x.foreseeQuarantine(absent)
 	_ = x.judgePolicy(ctx)

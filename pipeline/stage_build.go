@@ -25,9 +25,8 @@ func (x *Execution) buildImages(ctx context.Context) error {
 		return nil
 	}
 	return x.Step(ctx, "build", func(ctx context.Context) (string, error) {
-		if !x.File.Deploy.Build {
-			return "", WithHint(fmt.Errorf("service %s has build:, and building is off", strings.Join(services, ", ")),
-				"say deploy: {build: true} in "+FileName+", or build and push the image elsewhere and name it with image:")
+		if err := x.mayBuild(services); err != nil {
+			return "", err
 		}
 		builder, ok := x.Stack.Target.(Builder)
 		if !ok {
@@ -35,9 +34,9 @@ func (x *Execution) buildImages(ctx context.Context) error {
 		}
 		var said []string
 		for _, service := range services {
-			b, err := x.Project.Build(x.Tree, service)
+			b, err := x.pack(service)
 			if err != nil {
-				return "", hintElse(err, "correct it and push again")
+				return "", err
 			}
 			tag, reused, err := builder.Build(ctx, x.Stack.ShelfName(), b, x.Log)
 			if err != nil {
@@ -61,7 +60,7 @@ func (x *Execution) nameBuilds() error {
 		if !ok || !x.File.Deploy.Build {
 			continue // the target says of it what it can
 		}
-		b, err := x.Project.Build(x.Tree, service)
+		b, err := x.pack(service)
 		if err != nil {
 			return err
 		}

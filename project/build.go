@@ -17,6 +17,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"deployer/secrets"
 )
 
 // A Build is an image that a service wants built from files of the commit.
@@ -27,6 +29,9 @@ type Build struct {
 	Context    []byte   // a tar
 	Files      []string // of the tree, that are in it
 	Hash       string   // of the context and of all that the build is told
+	Ciphertext []Ciphertext
+
+	sealed []string // files in Context that SOPS encrypted
 }
 
 // inlineDockerfile is the name of a Dockerfile that the compose file holds.
@@ -48,9 +53,11 @@ func (p *Project) Build(tree Tree, service string) (*Build, error) {
 	if b.Dockerfile == "" {
 		b.Dockerfile = "Dockerfile"
 	}
-	if err := b.pack(tree, path.Clean(s.Build.Context)); err != nil {
+	dir := path.Clean(s.Build.Context)
+	if err := b.pack(tree, dir); err != nil {
 		return nil, fmt.Errorf("service %s: build context %s: %w", service, p.Local(s.Build.Context), err)
 	}
+	b.ciphertext(p, tree, dir)
 	told := b.Config
 	told.Context = ""
 	config, err := json.Marshal(told)
@@ -113,7 +120,10 @@ func (b *Build) pack(tree Tree, dir string) error {
 			return err
 		}
 		b.Files = append(b.Files, p)
-		return addFile(w, tree, p, name, d)
+		if err := b.addFile(w, tree, p, name, d); err != nil {
+			return err
+		}
+		return fits(out.Len())
 	})
 	if err == nil && b.Config.DockerfileInline != "" {
 		b.Dockerfile = inlineDockerfile
@@ -129,14 +139,18 @@ func (b *Build) pack(tree Tree, dir string) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if out.Len() > maxContext {
-		return fmt.Errorf("it has %d MiB, and at most %d are taken; leave out what the build does not need with .dockerignore", out.Len()>>20, maxContext>>20)
-	}
 	b.Context = out.Bytes()
 	return nil
 }
 
-func addFile(w *tar.Writer, tree Tree, p, name string, d fs.DirEntry) error {
+func fits(size int) error {
+	if size <= maxContext {
+		return nil
+	}
+	return fmt.Errorf("it has more than %d MiB, which are the most that is taken; leave out what the build does not need with .dockerignore", maxContext>>20)
+}
+
+func (b *Build) addFile(w *tar.Writer, tree Tree, p, name string, d fs.DirEntry) error {
 	switch {
 	case d.Type()&fs.ModeSymlink != 0:
 		target, err := fs.ReadLink(tree, p)
@@ -157,6 +171,9 @@ func addFile(w *tar.Writer, tree Tree, p, name string, d fs.DirEntry) error {
 	}
 	if IsLFSPointer(content) {
 		return fmt.Errorf("%s is a pointer of Git LFS, not the file itself; commit the file without LFS, or leave it out with .dockerignore", p)
+	}
+	if secrets.IsEncryptedFile(content) {
+		b.sealed = append(b.sealed, name)
 	}
 	mode := int64(0o644)
 	if info.Mode()&0o111 != 0 {

@@ -50,10 +50,13 @@ func (q *Queue) Health(ctx context.Context, name string) string {
 		return unknown
 	}
 	switch {
-	case !pipeline.AllUp(observed), q.wayBackReading(ctx, stack, known) != nil, slices.ContainsFunc(known.Readings, func(r state.Reading) bool { return r.Status == state.StepFailed }):
+	case !pipeline.AllUp(observed), q.lostWayBack(ctx, stack, known), slices.ContainsFunc(known.Readings, failing):
 		return "degraded"
 	case !(&state.Changes{Services: changes}).Empty():
 		return "drifted"
 	}
 	return "healthy"
 }
+
+// failing is for checks: the ways back are looked at anew.
+func failing(r state.Reading) bool { return r.Status == state.StepFailed && !isWayBack(r) }

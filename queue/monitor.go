@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	monitorIdle  = time.Hour        // between two looks for a release that wants to be monitored; news comes earlier
+	monitorIdle  = time.Hour        // between two looks at a stack that has no monitor; the end of a run comes earlier
 	monitorAgain = 30 * time.Second // after a look that could not be made
 )
 
@@ -50,20 +51,19 @@ func (m *monitor) put(stack string, readings []state.Reading) {
 }
 
 // Readings returns what the monitor of a stack last read, in the order of
-// pipeline.yaml; nothing before its first look. Where the last good release
-// could not be run again, that comes first.
+// pipeline.yaml; nothing before its first look. Releases to go back to that
+// could not be run again come first, as the Engine says now.
 func (q *Queue) Readings(stack string) []state.Reading {
-	var out []state.Reading
+	var lost []state.Reading
 	if s, ok := q.stacks()[stack]; ok {
 		if known, err := q.known(stack); err == nil {
-			if lost := q.wayBackReading(context.Background(), s, known); lost != nil {
-				out = append(out, *lost)
-			}
+			lost, _ = q.waysBack(context.Background(), s, known)
+			_ = compareReadings(known.Readings, lost)
 		}
 	}
 	q.monitor.mu.Lock()
 	defer q.monitor.mu.Unlock()
-	return append(out, q.monitor.latest[stack]...)
+	return append(lost, slices.DeleteFunc(slices.Clone(q.monitor.latest[stack]), isWayBack)...)
 }
 
 // watch looks at the live releases on their schedules. The channel is closed
@@ -116,19 +116,10 @@ func (q *Queue) lookAgain(ctx context.Context, stack *pipeline.Stack, last *look
 		q.log.Warn("monitor: open the live release", "stack", stack.Name, "error", err)
 		return monitorIdle
 	}
-	if live.File.Monitor == nil {
-		q.monitor.put(stack.Name, nil)
-		if len(known.Readings) > 0 {
-			err = q.store.Update(func(tx *state.Tx) error {
-				return tx.ChangeStack(stack.Name, func(s *state.Stack) { s.Readings = nil })
-			})
-			if err != nil {
-				q.log.Warn("monitor: forget old readings", "stack", stack.Name, "error", err)
-			}
-		}
-		return monitorIdle
+	every := monitorIdle
+	if live.File.Monitor != nil {
+		every = time.Duration(live.File.Monitor.Every)
 	}
-	every := time.Duration(live.File.Monitor.Every)
 	if last.release == known.Live.ID && last.live.Equal(known.Live.At) {
 		if left := every - q.now().Sub(last.at); left > 0 {
 			return left
@@ -166,12 +157,12 @@ func (q *Queue) isBusy(stack *pipeline.Stack) bool {
 // saw counts for nothing.
 var errOvertaken = errors.New("a run has begun meanwhile")
 
-// look asks all checks of the live release and keeps what they say. What is
-// news becomes a run.
+// look asks all checks of the live release, and whether those to go back to
+// could be, and keeps what that says. What is news becomes a run.
 func (q *Queue) look(ctx context.Context, stack *pipeline.Stack, known *state.Stack, live *pipeline.KeptRelease) error {
 	run, readings, log, err := q.runner.Look(ctx, stack, known, live)
 	if err != nil {
 		return err
 	}
-	return q.keepReadings(known, run, readings, log)
+	return q.keepReadings(known, run, q.lookBack(ctx, stack, known, run, readings), log)
 }

@@ -92,9 +92,9 @@ func (q *Queue) lookAtPulls(ctx context.Context, b *branch) error {
 			continue
 		}
 		err = fmt.Errorf("pull request %d: %w", p.Number, err)
-		if errors.Is(err, gitsync.ErrNotFound) { // the same the next time: what it proposes is gone
+		if errors.Is(err, gitsync.ErrNotFound) { // the same the next time
 			q.log.Warn("a pull request gets no plan", "repository", b.repository, "error", err, "hint", pipeline.Hint(err))
-			err = q.settlePull(b, p, nil)
+			err = q.settleUnread(b, p, err)
 		}
 		errs = append(errs, err)
 	}
@@ -153,6 +153,9 @@ func (q *Queue) settlePull(b *branch, p state.Pull, concerned []concernedFolder)
 		var names []string
 		for _, c := range concerned {
 			names = append(names, c.stack)
+			if c.said {
+				continue
+			}
 			if err := a.propose(c.review(b, p, a.now)); err != nil {
 				return err
 			}

@@ -21,7 +21,9 @@ type concernedFolder struct {
 	stack   string          // its name; the folder's path where it is no stack
 	of      *pipeline.Stack // nil where it is refused
 	refused string          // why
+	hint    string          // what to do about it
 	runs    []string
+	said    bool // there is such a review already
 }
 
 // folderSets are the expansions of a branch as it is, and as the merge makes it.
@@ -154,7 +156,7 @@ func (s *folderSets) concerned(tx *state.Tx, b *branch) (out []concernedFolder, 
 	for _, c := range s.after.collisions {
 		if touches(s.changed, c.directory) && slices.Contains(b.templates, c.template) {
 			out = append(out, concernedFolder{
-				Folder: state.Folder{Template: c.template.Name, Directory: c.directory, Change: state.FolderRefused}, stack: c.directory, refused: c.text,
+				Folder: state.Folder{Template: c.template.Name, Directory: c.directory, Change: state.FolderRefused}, stack: c.directory, refused: c.text, hint: refusedHint,
 			})
 		}
 	}
@@ -212,8 +214,8 @@ func (c *concernedFolder) review(b *branch, p state.Pull, at time.Time) *state.R
 func (c *concernedFolder) settle(run *state.Run, b *branch, at time.Time) {
 	step := state.Step{Name: "folder " + c.Directory, Status: state.StepPassed}
 	run.StartedAt, run.FinishedAt = &at, &at
-	if c.Change == state.FolderRefused {
-		run.Status, run.Error, run.Hint = state.RunFailed, c.refused, refusedHint
+	if c.refused != "" {
+		run.Status, run.Error, run.Hint = state.RunFailed, c.refused, c.hint
 		step.Status, step.Message, step.Hint = state.StepFailed, run.Error, run.Hint
 	} else {
 		run.Status = state.RunSucceeded

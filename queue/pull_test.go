@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -379,16 +378,4 @@ func TestAForksFoldersArePlannedWithoutASecret(t *testing.T) {
 		b.clean("the run", record)
 		b.clean("the log", []byte(b.log(run)))
 	}
-}
-
-// A flood of pull requests leaves the newest, and one whose ref is gone does
-// not stand in the way.
-func TestAPullRequestThatIsGoneIsGivenUp(t *testing.T) {
-	b := deployedFolders(t, []string{"apps"}, func(b *bench) gittest.Files { return b.app("apps/a", "app:1", "") })
-	gone := b.pull(state.PullOpened, fmt.Sprintf("%040d", 1))
-	gone.PullRequest.Number, gone.PullRequest.HeadRef = 6, "refs/heads/gone"
-	if got := b.reviewsOf(gone); len(got) != 0 {
-		t.Errorf("reviews of %v", got)
-	}
-	b.reviewed1(b.pull(state.PullOpened, b.proposed(b.app("apps/a", "app:2", ""))), "a", state.RunSucceeded)
 }

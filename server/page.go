@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,11 @@ func (s *Server) getStyle(c *call) error {
 	return c.Blob(http.StatusOK, "text/css; charset=utf-8", style)
 }
 
+type stacksContent struct {
+	Rows    []stackRow
+	Reviews []*state.Run // of what is no stack, so that no stack's page has them
+}
+
 type stackRow struct {
 	*stackView
 	Last *state.Run // nil before the first one
@@ -99,6 +105,21 @@ func (s *Server) stacksPage(c *call) error {
 			p.Refresh = refreshEvery
 		}
 	}
-	p.Content = rows
+	reviews, err := s.strayReviews()
+	if err != nil {
+		return err
+	}
+	p.Content = stacksContent{rows, reviews}
 	return s.show(c, "stacks.html", p)
+}
+
+// strayReviews are the newest open reviews of folders that are no stack, or not
+// yet, and of pull requests whose folders are not known.
+func (s *Server) strayReviews() ([]*state.Run, error) {
+	names := s.Stacks.Names()
+	reviews, _, err := s.findRuns(state.RunQuery{Kind: state.KindReview, Limit: 10 * pageReviews})
+	reviews = slices.DeleteFunc(reviews, func(r *state.Run) bool {
+		return slices.Contains(names, r.Stack) || r.Review.Ended != "" || r.Status == state.RunSuperseded
+	})
+	return reviews[:min(pageReviews, len(reviews))], err
 }

@@ -71,3 +71,30 @@ func TestAStackThatIsReviewedIsIdle(t *testing.T) {
 		t.Errorf("it is %s", got.Operation)
 	}
 }
+
+// A review that is of no stack is on the first page, since no other has it.
+func TestReviewsOfNoStackAreShown(t *testing.T) {
+	f := newFixture(t)
+	cookies := f.signIn(RoleViewer, "/").Cookies()
+	review := func(stack string, more func(*state.Run)) {
+		f.putRun(stack, state.RunFailed, func(r *state.Run) {
+			r.Kind, r.Error = state.KindReview, "why "+stack+" <fails>"
+			r.Review = &state.Review{Pull: 9, Title: "Title of " + stack, Folder: &state.Folder{Template: "apps/*", Directory: "apps", Change: state.FolderUnread}}
+			more(r)
+		})
+	}
+	const title = "Pull requests for folders that are no stack"
+	review("registry", func(*state.Run) {})
+	review("closed", func(r *state.Run) { r.Review.Ended = state.EndedClosed })
+	review("older", func(r *state.Run) { r.Status = state.RunSuperseded })
+	if page := f.browse(http.MethodGet, "/", "", cookies).expect(t, http.StatusOK); strings.Contains(page.body, title) {
+		t.Error("it shows reviews that are over, or on another page")
+	}
+	review("apps/*", func(*state.Run) {})
+	page := f.browse(http.MethodGet, "/", "", cookies).expect(t, http.StatusOK)
+	for _, want := range []string{title, "apps/*", "9 Title of apps/*", "why apps/* &lt;fails&gt;"} {
+		if !strings.Contains(page.body, want) {
+			t.Errorf("the page does not show %q", want)
+		}
+	}
+}

@@ -38,11 +38,12 @@ const (
 	FolderMoved   FolderChange = "moved"   // the stack goes on in this folder
 	FolderRemoved FolderChange = "removed" // the stack stays as it runs, and is deployed no more
 	FolderRefused FolderChange = "refused" // it is no stack
+	FolderUnread  FolderChange = "unread"  // not known: what was proposed is not at the remote
 )
 
 // Settled reports whether the plan is made by the look at the folders alone.
 func (f *Folder) Settled() bool {
-	return f != nil && (f.Change == FolderRemoved || f.Change == FolderRefused)
+	return f != nil && (f.Change == FolderRemoved || f.Change == FolderRefused || f.Change == FolderUnread)
 }
 
 // Ends of a review.

@@ -26,9 +26,18 @@ type stackView struct {
 	} `json:"waiting"`
 	Lock        *state.Lock        `json:"lock"`
 	Warning     string             `json:"warning"`
+	Readings    []reading          `json:"readings"`
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
 	LastRun     *lastRun           `json:"last_run"`
+}
+
+// A reading is what the monitor, or a look at the images, last said.
+type reading struct {
+	Check   string           `json:"check"`
+	Status  state.StepStatus `json:"status"`
+	Message string           `json:"message"`
+	Hint    string           `json:"hint"`
 }
 
 // lastRun is how the newest run of a stack ended.
@@ -109,6 +118,14 @@ func showStack(cmd *cobra.Command, c *apiClient, name string, asJSON bool) error
 		}
 		if s.Warning != "" {
 			row("warning", s.Warning)
+		}
+		for _, r := range s.Readings {
+			if r.Status != state.StepPassed {
+				row(r.Check, fmt.Sprintf("%s: %s", r.Status, oneLine(r.Message)))
+				if r.Hint != "" {
+					row("", "what to do: "+r.Hint)
+				}
+			}
 		}
 		if s.Lock != nil {
 			row("lock", s.Lock.Reason+" ("+s.Lock.By+", "+s.Lock.At.Format(time.DateTime)+")")

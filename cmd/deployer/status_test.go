@@ -47,6 +47,15 @@ func TestStatusSaysWhatAPersonShouldKnowFirst(t *testing.T) {
 	deployer(t, "", "status", "e", "--server", url, "--token", "t").want(t, 0, "deploy failed", "run r1", "A is not defined", "what to do: set A")
 }
 
+func TestStatusSaysWhatTheReadingsWarnOf(t *testing.T) {
+	url := answering(t, map[string]string{"GET /api/v1/stacks/e": `{"name":"e","health":"degraded","readings":[
+		{"check":"tls","status":"passed","message":"valid"},
+		{"check":"way back","status":"failed","message":"release 0123456 could not be run again","hint":"load its images"}]}`})
+	o := deployer(t, "", "status", "e", "--server", url, "--token", "t")
+	o.want(t, 0, "way back", "failed: release 0123456 could not be run again", "what to do: load its images")
+	o.never(t, "valid")
+}
+
 func TestUnpinSaysThatTheStackIsBehind(t *testing.T) {
 	url := answering(t, map[string]string{
 		"DELETE /api/v1/stacks/a/pin": `{"name":"a","sync":"behind","operation":"idle","head":"0123456789"}`,
