@@ -27,17 +27,14 @@ func indexedOf(r *Run) *indexed {
 	return &indexed{r.ID, r.Stack, r.Kind, r.Status, r.Commit, r.Trigger}
 }
 
-// entries are those that lead to the run, but for that by its commit; none
-// where there is no run.
+// entries are those that lead to the run, but for those by commit and actor;
+// none where there is no run.
 func (r *indexed) entries() []entry {
 	if r == nil {
 		return nil
 	}
-	entries := make([]entry, 0, 3)
+	entries := make([]entry, 0, 2)
 	entries = append(entries, entry{bucketByStack, key(r.Stack, string(r.Kind), string(r.Status), r.ID)})
-	if r.Trigger.Actor != "" {
-		entries = append(entries, entry{bucketByActor, key(r.Trigger.Actor, r.ID)})
-	}
 	if !r.Status.Terminal() {
 		entries = append(entries, entry{bucketActive, []byte(r.ID)})
 	}
@@ -55,9 +52,7 @@ func (t *Tx) reindex(before, after *indexed) error {
 			}
 		}
 	}
-	for _, bucket := range [][]byte{bucketByStack, bucketByActor} { // each name's newest ids come last
-		t.tx.Bucket(bucket).FillPercent = appended
-	}
+	t.tx.Bucket(bucketByStack).FillPercent = appended // each name's newest ids come last
 	for _, e := range current {
 		if !contains(old, e) {
 			if err := t.put(e.bucket, e.key, nil); err != nil {
@@ -65,7 +60,7 @@ func (t *Tx) reindex(before, after *indexed) error {
 			}
 		}
 	}
-	return t.reindexCommit(before, after)
+	return t.reindexOrigin(before, after)
 }
 
 func contains(entries []entry, e entry) bool {

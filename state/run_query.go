@@ -84,8 +84,7 @@ func (t *Tx) sourcesOf(q RunQuery) (sources []source) {
 		sources = append(sources, t.withCommit(q.Commit))
 	}
 	if q.Actor != "" {
-		c := t.tx.Bucket(bucketByActor).Cursor()
-		sources = append(sources, newSource(c, prefixesOf(c, q.Actor)))
+		sources = append(sources, t.withActor(q.Actor))
 	}
 	if len(sources) == 0 {
 		sources = append(sources, newSource(t.tx.Bucket(bucketRuns).Cursor(), [][]byte{nil}))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-func openForCommits(t *testing.T, path string) *Store {
+func openAt(t *testing.T, path string) *Store {
 	t.Helper()
 	s, err := Open(path)
 	if err != nil {
@@ -22,14 +23,15 @@ func openForCommits(t *testing.T, path string) *Store {
 	return s
 }
 
-// putCommits stores runs in several transactions, each with a commit of its
-// own, and returns them, oldest first.
-func putCommits(t *testing.T, s *Store, n int) (runs []*Run) {
+// putMany stores superseded pushes in several transactions, each with a commit
+// of its own, and returns them, oldest first.
+func putMany(t *testing.T, s *Store, n int) (runs []*Run) {
 	t.Helper()
 	for len(runs) < n {
 		err := s.Update(func(tx *Tx) error {
 			for range min(100, n-len(runs)) {
-				r := &Run{ID: NewRunID(), Stack: "app", Kind: KindDeploy, Status: RunSuperseded, CreatedAt: time.Now(), Commit: commitNo(len(runs))}
+				i := len(runs)
+				r := &Run{ID: NewRunID(), Stack: "app", Kind: KindDeploy, Status: RunSuperseded, CreatedAt: time.Now(), Commit: commitNo(i), Trigger: Trigger{Actor: []string{"ada", "bob"}[i%2]}}
 				runs = append(runs, r)
 				if err := tx.PutRun(r); err != nil {
 					return err
@@ -47,29 +49,39 @@ func putCommits(t *testing.T, s *Store, n int) (runs []*Run) {
 // commitNo is the commit of the n-th run; they come in no order.
 func commitNo(n int) string { return fmt.Sprintf("%08x%032d", uint32(n)*2654435761, n) }
 
-// wantCommits wants the index to have each run that is kept once, in the one
-// part or the other, nothing else, and so many of them sorted.
-func wantCommits(t *testing.T, s *Store, runs, sorted int) {
+// wantIndexed wants the indexes to have each run that is kept once, in the one
+// part or the other, nothing else, and so many runs sorted.
+func wantIndexed(t *testing.T, s *Store, runs, sorted int) {
 	t.Helper()
 	err := s.View(func(tx *Tx) error {
 		want, found := map[string]int{}, map[string]int{}
 		all, _, err := tx.Runs(RunQuery{Limit: 1 << 20})
 		for _, r := range all {
-			want[string(key(startOf(r.Commit), r.ID))] = 1
-		}
-		n := 0
-		eachPrefix(tx.tx, bucketByCommit, nil, func(k, _ []byte) bool { n++; found[string(k)]++; return true })
-		eachPrefix(tx.tx, bucketNewCommits, nil, func(id, commit []byte) bool {
-			found[string(key(string(commit), string(id)))]++
-			return true
-		})
-		for k := range want {
-			if found[k] != 1 {
-				t.Errorf("%q is %d times in the index", k, found[k])
+			for _, e := range sortedEntries([]byte(r.ID), indexedOf(r).origin()) {
+				want[string(e.bucket)+" "+string(e.key)] = 1
 			}
 		}
-		if len(want) != runs || len(found) != runs || n != sorted {
-			t.Errorf("%d runs, %d entries, %d of them sorted; want %d, and %d sorted", len(want), len(found), n, runs, sorted)
+		commits := 0
+		for _, bucket := range [][]byte{bucketByCommit, bucketByActor} {
+			eachPrefix(tx.tx, bucket, nil, func(k, _ []byte) bool {
+				found[string(bucket)+" "+string(k)]++
+				if bytes.Equal(bucket, bucketByCommit) {
+					commits++
+				}
+				return true
+			})
+		}
+		eachPrefix(tx.tx, bucketUnsorted, nil, func(id, origin []byte) bool {
+			for _, e := range sortedEntries(id, origin) {
+				found[string(e.bucket)+" "+string(e.key)]++
+			}
+			return true
+		})
+		if !maps.Equal(want, found) {
+			t.Errorf("the indexes have %d entries and not the %d that they should, each once", len(found), len(want))
+		}
+		if len(all) != runs || commits != sorted {
+			t.Errorf("%d runs, %d of them sorted; want %d and %d", len(all), commits, runs, sorted)
 		}
 		return err
 	})
@@ -95,24 +107,24 @@ func wantFound(t *testing.T, s *Store, r *Run) {
 	}
 }
 
-func TestOldCommitsAreSortedAndRunsThatGoLeaveNothing(t *testing.T) {
+func TestOldRunsAreSortedAndThoseThatGoLeaveNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deployer.db")
-	s := openForCommits(t, path)
-	runs := putCommits(t, s, newCommits+sortCommits-1)
-	wantCommits(t, s, len(runs), 0)
+	s := openAt(t, path)
+	runs := putMany(t, s, keptUnsorted+sortEvery-1)
+	wantIndexed(t, s, len(runs), 0)
 	if err := s.Update(func(tx *Tx) error { // a transaction that fails sorts nothing
 		r := &Run{ID: NewRunID(), Stack: "app", Status: RunQueued, Commit: "abc"}
 		return errors.Join(tx.PutRun(r), ErrNotFound)
 	}); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
 	}
-	wantCommits(t, s, len(runs), 0)
-	runs = append(runs, putCommits(t, s, 1+2*sortCommits)...)
-	wantCommits(t, s, len(runs), 3*sortCommits)
+	wantIndexed(t, s, len(runs), 0)
+	runs = append(runs, putMany(t, s, 1+2*sortEvery)...)
+	wantIndexed(t, s, len(runs), 3*sortEvery)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = openForCommits(t, path)
+	s = openAt(t, path)
 	for _, i := range []int{600, 760, len(runs) - 600} {
 		wantFound(t, s, runs[i])
 	}
@@ -121,19 +133,25 @@ func TestOldCommitsAreSortedAndRunsThatGoLeaveNothing(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	wantCommits(t, s, len(runs)-2, 3*sortCommits-1)
-	if _, err := s.Prune(t.Context(), Retention{Runs: newCommits + 10, Age: time.Hour}, time.Now()); err != nil {
+	wantIndexed(t, s, len(runs)-2, 3*sortEvery-1)
+	if err := s.Update(func(tx *Tx) error { return tx.TrimSuperseded("app", len(runs)-10) }); err != nil {
 		t.Fatal(err)
 	}
-	wantCommits(t, s, newCommits+10, 11)
-	if _, err := s.Prune(t.Context(), Retention{Runs: 10, Age: time.Hour}, time.Now()); err != nil {
+	wantIndexed(t, s, len(runs)-10, 3*sortEvery-9)
+	if _, err := s.Prune(t.Context(), Retention{Runs: keptUnsorted + 10, Age: time.Hour}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	wantCommits(t, s, 10, 0)
+	wantIndexed(t, s, keptUnsorted+10, 11)
+	for range 10 {
+		if err := s.Update(func(tx *Tx) error { return tx.TrimSuperseded("app", 10) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantIndexed(t, s, 10, 0)
 }
 
 func TestRunWhoseCommitChangesIsFoundByTheNewOne(t *testing.T) {
-	s := openForCommits(t, filepath.Join(t.TempDir(), "deployer.db"))
+	s := openAt(t, filepath.Join(t.TempDir(), "deployer.db"))
 	put := func(r *Run, commit string) {
 		t.Helper()
 		r.Commit = commit
@@ -145,15 +163,15 @@ func TestRunWhoseCommitChangesIsFoundByTheNewOne(t *testing.T) {
 	put(early, "aaaaaaaaaaaaaaaa")
 	put(early, "bbbbbbbbbbbbbbbb")
 	wantFound(t, s, early)
-	runs := putCommits(t, s, newCommits+sortCommits)
-	wantCommits(t, s, len(runs)+1, sortCommits-1) // the changed one counts twice
+	runs := putMany(t, s, keptUnsorted+sortEvery)
+	wantIndexed(t, s, len(runs)+1, sortEvery-1) // the changed one counts twice
 	put(early, "cccccccccccccccc")
 	wantFound(t, s, early)
-	wantCommits(t, s, len(runs)+1, sortCommits-2)
+	wantIndexed(t, s, len(runs)+1, sortEvery-2)
 	put(early, "")
 	if err := s.View(func(tx *Tx) error {
 		entries := 0
-		for _, bucket := range [][]byte{bucketByCommit, bucketNewCommits} {
+		for _, bucket := range [][]byte{bucketByCommit, bucketUnsorted} {
 			eachPrefix(tx.tx, bucket, nil, func(k, v []byte) bool {
 				if bytes.Contains(k, []byte(early.ID)) {
 					entries++
@@ -170,11 +188,11 @@ func TestRunWhoseCommitChangesIsFoundByTheNewOne(t *testing.T) {
 	}
 }
 
-// A database of schema 5 has all commits sorted, and stays so until more come.
-func TestSortedCommitsOfAnOlderSchemaAreFound(t *testing.T) {
+// A database of schema 5 has all runs sorted, and stays so until more come.
+func TestSortedRunsOfAnOlderSchemaAreFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "deployer.db")
-	s := openForCommits(t, path)
-	runs := putCommits(t, s, 40)
+	s := openAt(t, path)
+	runs := putMany(t, s, 40)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -183,22 +201,22 @@ func TestSortedCommitsOfAnOlderSchemaAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		errs := []error{tx.DeleteBucket(bucketNewCommits), tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint64(nil, 5))}
+		errs := []error{tx.DeleteBucket(bucketUnsorted), tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint64(nil, 5))}
 		for _, r := range runs {
-			errs = append(errs, tx.Bucket(bucketByCommit).Put(key(startOf(r.Commit), r.ID), nil))
+			errs = append(errs, tx.Bucket(bucketByCommit).Put(key(startOf(r.Commit), r.ID), nil), tx.Bucket(bucketByActor).Put(key(r.Trigger.Actor, r.ID), nil))
 		}
 		return errors.Join(errs...)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	s = openForCommits(t, path)
-	wantCommits(t, s, 40, 40)
+	s = openAt(t, path)
+	wantIndexed(t, s, 40, 40)
 	wantFound(t, s, runs[7])
-	putCommits(t, s, 1)
-	wantCommits(t, s, 41, 40)
+	putMany(t, s, 1)
+	wantIndexed(t, s, 41, 40)
 	if err := s.Update(func(tx *Tx) error { return tx.forget([]string{runs[7].ID}) }); err != nil {
 		t.Fatal(err)
 	}
-	wantCommits(t, s, 40, 39)
+	wantIndexed(t, s, 40, 39)
 }
