@@ -27,25 +27,38 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	q.removeHelpers()
 	branches := q.watchBranches(ctx)
 	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
-	for {
+	for ctx.Err() == nil {
 		wait, err := q.scheduleBackups(dispatchEvery)
 		if err != nil {
 			q.log.Error("look for backups that are due", "error", err)
 		}
+		q.dispatchUntil(ctx.Done(), time.After(wait)) // a freeze may have ended, a backup be due
+	}
+	<-branches
+	<-polls
+	<-chores
+	<-watch
+	<-forgotten
+	<-room
+	return q.stop(grace)
+}
+
+// dispatchUntil starts runs, also those of the pushes that come meanwhile,
+// until it is over or anything else has changed. A push changes no schedule,
+// and there may be hundreds in a second.
+func (q *Queue) dispatchUntil(done <-chan struct{}, over <-chan time.Time) {
+	for {
 		if err := q.dispatch(); err != nil {
 			q.log.Error("look for runs to start", "error", err)
 		}
 		select {
-		case <-ctx.Done():
-			<-branches
-			<-polls
-			<-chores
-			<-watch
-			<-forgotten
-			<-room
-			return q.stop(grace)
+		case <-done:
+			return
+		case <-over:
+			return
 		case <-q.wake:
-		case <-time.After(wait): // a freeze may have ended, a backup be due
+			return
+		case <-q.pushed:
 		}
 	}
 }

@@ -101,7 +101,10 @@ func (q *Queue) storeWaiting() {
 			continue
 		}
 		if err == nil && len(changed) > 0 {
-			q.changed(changed...)
+			for _, run := range changed {
+				q.notify(run)
+			}
+			signal(q.pushed)
 		}
 		q.intake.expect(len(batch))
 		for _, d := range batch {

@@ -27,6 +27,7 @@ type Queue struct {
 	intake  *intake
 	monitor *monitor
 	wake    chan struct{}
+	pushed  chan struct{} // wakes only what starts runs
 
 	folding sync.Mutex // held while folders become stacks
 
@@ -53,7 +54,7 @@ type running struct {
 func New(store *state.Store, runner *pipeline.Runner, stacks []*pipeline.Stack, workers int, log *slog.Logger, observers ...Observer) *Queue {
 	q := &Queue{
 		store: store, runner: runner, log: log, now: runner.Now, observers: observers,
-		intake: newIntake(), monitor: newMonitor(), wake: make(chan struct{}, 1), running: make(map[string]*running),
+		intake: newIntake(), monitor: newMonitor(), wake: make(chan struct{}, 1), pushed: make(chan struct{}, 1), running: make(map[string]*running),
 	}
 	q.setup.Store(newSetup(stacks, workers))
 	return q
@@ -130,9 +131,4 @@ func (q *Queue) changed(runs ...*state.Run) {
 }
 
 // Wake makes the dispatcher look at what waits.
-func (q *Queue) Wake() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
+func (q *Queue) Wake() { signal(q.wake) }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,6 +61,33 @@ func TestAMissedBackupIsMadeUpForOnce(t *testing.T) {
 	move(24 * time.Hour)
 	if due := b.stack("shop").Schedule.Last; due.After(b.queue.now()) {
 		t.Errorf("the schedule waits for %s", due)
+	}
+}
+
+// Pushes look at no schedule, and keep no backup waiting.
+func TestABackupBecomesDueWhilePushesKeepComing(t *testing.T) {
+	b, move := scheduled(t)
+	b.must(b.store.Update(func(tx *state.Tx) error { // no run ends: that would be a look too
+		return tx.ChangeStack("shop", func(s *state.Stack) { s.Lock = &state.Lock{} })
+	}))
+	move(15*time.Hour - 2*time.Second)
+	b.serve()
+	due := func() bool {
+		var runs []*state.Run
+		b.must(b.store.View(func(tx *state.Tx) (err error) {
+			runs, _, err = tx.Runs(state.RunQuery{Kind: state.KindBackup})
+			return err
+		}))
+		return len(runs) > 0
+	}
+	for began := time.Now(); !due(); {
+		if time.Since(began) > patience {
+			t.Fatal("the backup that is due at three was not queued")
+		}
+		b.accept(b.event(fmt.Sprintf("%040x", time.Now().UnixNano())))
+	}
+	if at := b.queue.now(); at.Hour() != 3 || at.Minute() > 0 {
+		t.Errorf("the backup of three was queued at %s", at)
 	}
 }
 

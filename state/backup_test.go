@@ -63,7 +63,7 @@ func TestSchemaTwoIsTakenUpWhereItLies(t *testing.T) {
 		t.Errorf("the run is %+v", got)
 	}
 	must(t, s.Close())
-	if got := schemaOf(t, path); got != 5 {
+	if got := schemaOf(t, path); got != 6 {
 		t.Errorf("the schema is %d", got)
 	}
 }

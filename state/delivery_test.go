@@ -227,7 +227,7 @@ func TestDeliveriesOfOlderSchemasAreTakenOver(t *testing.T) {
 					})
 					must(t, s.Close())
 				}
-				if left := recordsIn(t, path, "deliveries"); left != 0 || recordsIn(t, path, "taken") != n || schemaOf(t, path) != 5 {
+				if left := recordsIn(t, path, "deliveries"); left != 0 || recordsIn(t, path, "taken") != n || schemaOf(t, path) != 6 {
 					t.Errorf("%d are left and %d taken over, of %d; schema %d", left, recordsIn(t, path, "taken"), n, schemaOf(t, path))
 				}
 			})

@@ -124,6 +124,9 @@ func wantWhole(t *testing.T, path string, old []*state.Run, said []string) {
 		if !pruned && !slices.Contains(all, r.ID) {
 			t.Errorf("run %s of the old database is lost", r.ID)
 		}
+		if found, _ := query(t, s, state.RunQuery{Commit: r.Commit}); slices.Contains(found, r.ID) != slices.Contains(all, r.ID) {
+			t.Errorf("by its commit run %s is found: %t", r.ID, slices.Contains(found, r.ID))
+		}
 	}
 	for _, line := range said {
 		what, id, _ := strings.Cut(line, " ")

@@ -82,7 +82,7 @@ func TestSchemaOneIsTakenUpWithAllThatIsInIt(t *testing.T) {
 	wantMigrated(t, s, runs)
 	must(t, s.Close())
 
-	if got := schemaOf(t, path); got != 5 {
+	if got := schemaOf(t, path); got != 6 {
 		t.Errorf("the schema is %d", got)
 	}
 	after, err := os.Stat(path)

@@ -133,5 +133,24 @@ func (t *Tx) TrimSuperseded(stack string, newest int) error {
 			surplus = append(surplus, string(k[len(prefix):]))
 		}
 	}
-	return t.forget(surplus)
+	for _, id := range surplus {
+		if err := t.forgetSuperseded(stack, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetSuperseded forgets a superseded push. What the indexes know of one
+// that is not sorted is at hand: its record need not be read.
+func (t *Tx) forgetSuperseded(stack, id string) error {
+	origin := t.tx.Bucket(bucketUnsorted).Get([]byte(id))
+	if origin == nil {
+		return t.forgetRun(id)
+	}
+	commit, actor := readOrigin(origin)
+	return t.forgetIndexed(&indexed{
+		ID: id, Stack: stack, Kind: KindDeploy, Status: RunSuperseded,
+		Commit: string(commit), Trigger: Trigger{Actor: string(actor)},
+	})
 }

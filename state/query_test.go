@@ -90,6 +90,17 @@ func TestEveryQueryFindsWhatALookAtAllRunsFinds(t *testing.T) {
 	actor := rapid.SampledFrom([]string{"", "ada", "adam"})
 	minute := rapid.IntRange(0, 60)
 	var runs []*state.Run
+	update(t, s, func(tx *state.Tx) error { // so many that the oldest commits are sorted, now and while more come
+		for i := range 1200 {
+			r := newRun([]string{"a", "b"}[i%2])
+			r.Commit, r.Trigger.Actor, r.Status = []string{"aaaa", "bbbb11112222", "cccc"}[i%3], "ada", everyStatus[i%len(everyStatus)]
+			runs = append(runs, r)
+			if err := tx.PutRun(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	rapid.Check(t, func(t *rapid.T) {
 		must := func(err error) {
 			if err != nil {
@@ -120,7 +131,7 @@ func TestEveryQueryFindsWhatALookAtAllRunsFinds(t *testing.T) {
 			}
 			return nil
 		}))
-		q := state.RunQuery{Limit: rapid.IntRange(1, 7).Draw(t, "limit"), Stack: rapid.SampledFrom([]string{"", "a", "ab", "c"}).Draw(t, "stack"),
+		q := state.RunQuery{Limit: rapid.IntRange(1, 7).Draw(t, "limit") * 50, Stack: rapid.SampledFrom([]string{"", "a", "ab", "c"}).Draw(t, "stack"),
 			Status: rapid.SampledFrom(append([]state.RunStatus{"", "", ""}, everyStatus...)).Draw(t, "status"),
 			Commit: rapid.SampledFrom([]string{"", "", "aaaa", "aaaa1111222233334444666", "bb"}).Draw(t, "commit"), Actor: actor.Draw(t, "actor")}
 		if rapid.Bool().Draw(t, "a kind") {

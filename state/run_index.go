@@ -7,10 +7,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// indexedCommit is how much of a commit is in the index: more tells no two
-// apart.
-const indexedCommit = 12
-
 // An entry of an index leads to one run; it has no value.
 type entry struct {
 	bucket []byte
@@ -31,26 +27,19 @@ func indexedOf(r *Run) *indexed {
 	return &indexed{r.ID, r.Stack, r.Kind, r.Status, r.Commit, r.Trigger}
 }
 
-// entries are those that lead to the run; none where there is no run.
+// entries are those that lead to the run, but for those by commit and actor;
+// none where there is no run.
 func (r *indexed) entries() []entry {
 	if r == nil {
 		return nil
 	}
-	entries := make([]entry, 0, 4)
+	entries := make([]entry, 0, 2)
 	entries = append(entries, entry{bucketByStack, key(r.Stack, string(r.Kind), string(r.Status), r.ID)})
-	if r.Commit != "" {
-		entries = append(entries, entry{bucketByCommit, key(startOf(r.Commit), r.ID)})
-	}
-	if r.Trigger.Actor != "" {
-		entries = append(entries, entry{bucketByActor, key(r.Trigger.Actor, r.ID)})
-	}
 	if !r.Status.Terminal() {
 		entries = append(entries, entry{bucketActive, []byte(r.ID)})
 	}
 	return entries
 }
-
-func startOf(commit string) string { return commit[:min(len(commit), indexedCommit)] }
 
 // reindex takes the indexes from what a run was, nil where it is new, to what
 // it is, nil where it is forgotten.
@@ -63,9 +52,7 @@ func (t *Tx) reindex(before, after *indexed) error {
 			}
 		}
 	}
-	for _, bucket := range [][]byte{bucketByStack, bucketByActor} { // each name's newest ids come last
-		t.tx.Bucket(bucket).FillPercent = appended
-	}
+	t.tx.Bucket(bucketByStack).FillPercent = appended // each name's newest ids come last
 	for _, e := range current {
 		if !contains(old, e) {
 			if err := t.put(e.bucket, e.key, nil); err != nil {
@@ -73,7 +60,7 @@ func (t *Tx) reindex(before, after *indexed) error {
 			}
 		}
 	}
-	return nil
+	return t.reindexOrigin(before, after)
 }
 
 func contains(entries []entry, e entry) bool {

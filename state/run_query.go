@@ -81,12 +81,10 @@ func (t *Tx) sourcesOf(q RunQuery) (sources []source) {
 		sources = append(sources, newSource(c, prefixesOf(c, q.Stack, string(q.Kind), string(q.Status))))
 	}
 	if q.Commit != "" {
-		c := t.tx.Bucket(bucketByCommit).Cursor()
-		sources = append(sources, newSource(c, longerPrefixes(c, nil, startOf(q.Commit))))
+		sources = append(sources, t.withCommit(q.Commit))
 	}
 	if q.Actor != "" {
-		c := t.tx.Bucket(bucketByActor).Cursor()
-		sources = append(sources, newSource(c, prefixesOf(c, q.Actor)))
+		sources = append(sources, t.withActor(q.Actor))
 	}
 	if len(sources) == 0 {
 		sources = append(sources, newSource(t.tx.Bucket(bucketRuns).Cursor(), [][]byte{nil}))

@@ -10,12 +10,14 @@ import (
 // younger one: it sorts behind every character of an id.
 const justAbove = "~"
 
-// A source yields the ids that stand below some prefixes of one index.
+// A source yields the ids that stand below some prefixes of one index, and
+// those of a list.
 type source struct {
 	cursor   *bolt.Cursor
 	prefixes [][]byte
 	newest   []string // by prefix: the newest id that was not passed yet, empty where there is none
 	filled   bool
+	listed   []string // that were not passed yet, oldest first
 }
 
 func newSource(c *bolt.Cursor, prefixes [][]byte) source {
@@ -35,6 +37,12 @@ func (s *source) below(bound string) (newest string) {
 		newest = max(newest, s.newest[i])
 	}
 	s.filled = true
+	for len(s.listed) > 0 && bound != "" && s.listed[len(s.listed)-1] >= bound {
+		s.listed = s.listed[:len(s.listed)-1]
+	}
+	if n := len(s.listed); n > 0 {
+		newest = max(newest, s.listed[n-1])
+	}
 	return newest
 }
 

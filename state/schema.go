@@ -15,6 +15,7 @@ var (
 	bucketByStack    = []byte("runs_by_stack")  // stack 0x00 kind 0x00 status 0x00 run id
 	bucketByCommit   = []byte("runs_by_commit") // start of the commit 0x00 run id
 	bucketByActor    = []byte("runs_by_actor")  // actor 0x00 run id
+	bucketUnsorted   = []byte("runs_unsorted")  // run id → start of the commit 0x00 actor, until it is in the two before
 	bucketActive     = []byte("runs_active")    // run id, of runs that are not over
 	bucketStacks     = []byte("stacks")         // name → Stack
 	bucketReleases   = []byte("releases")       // stack 0x00 fingerprint → Release
@@ -39,14 +40,15 @@ var (
 // the runs.
 var (
 	kept    = [][]byte{bucketStacks, bucketReleases, bucketSealed, bucketLive, bucketLogs, bucketTaken, bucketAudit, bucketNotices, bucketTold, bucketBackups, bucketHolds, bucketIssuances, bucketTemplates, bucketShown}
-	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketActive}
+	derived = [][]byte{bucketRuns, bucketByStack, bucketByCommit, bucketByActor, bucketUnsorted, bucketActive}
 )
 
 // The versions of the schema. Version 1 had all runs as plain JSON, and an
 // index by stack alone; version 2 had no backups and holds; version 3 knew no
-// stack that was renamed; version 4 had deliveries by their ids.
+// stack that was renamed; version 4 had deliveries by their ids; version 5 had all runs
+// sorted by commit and actor.
 const (
-	schemaVersion  = 5
+	schemaVersion  = 6
 	schemaInPlace  = 2              // the first version that is taken up where it lies
 	schemaReplaced = math.MaxUint64 // of a file in whose place another was put
 )

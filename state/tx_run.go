@@ -88,11 +88,15 @@ func (t *Tx) forgetRun(id string) error {
 	if err != nil {
 		return err
 	}
+	return t.forgetIndexed(r)
+}
+
+func (t *Tx) forgetIndexed(r *indexed) error {
 	if err := t.reindex(r, nil); err != nil {
 		return err
 	}
-	if err := t.delete(bucketRuns, []byte(id)); err != nil {
+	if err := t.delete(bucketRuns, []byte(r.ID)); err != nil {
 		return err
 	}
-	return t.deletePrefix(bucketLogs, append([]byte(id), 0))
+	return t.deletePrefix(bucketLogs, append([]byte(r.ID), 0))
 }
