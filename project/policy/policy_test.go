@@ -156,6 +156,10 @@ var rows = []struct {
 	{"volume of processes", "baseline", []string{"volume_driver"}, []string{"volume_driver:proc"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: proc, device: proc}}}`}},
 	{"volume of the socket", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: none, o: bind, device: /srv/engine}}}`}},
 	{"volume of a share", "strict", []string{"volume_driver"}, []string{"volume_driver:nfs"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: nfs, o: "addr=10.0.0.1", device: ":/x"}}}`}},
+	{"volume that binds, as memory", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: tmpfs, o: "size=1m,bind", device: /root}}}`}},
+	{"volume that binds, as a share", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: nfs, o: rbind, device: /root}}}`}},
+	{"volume that binds the socket, as memory", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: tmpfs, o: bind, device: /srv/engine}}}`}},
+	{"volume of a driver that binds", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver: local-persist, driver_opts: {mountpoint: /root}}}`}},
 	{"volume of a driver", "strict", []string{"volume_driver"}, []string{"volume_driver:rclone"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver: rclone}}`}},
 
 	{"low port", "strict", []string{"published_port"}, []string{"published_port:443"}, []string{`ports: ["127.0.0.1:443:443"]`}},
@@ -385,7 +389,7 @@ func TestHarmlessProjectsPassStrict(t *testing.T) {
 		lines := slices.DeleteFunc(slices.Clone(harmlessLines), func(string) bool { return random.IntN(2) == 0 })
 		text := web(append(lines,
 			"top   db: {image: \"postgres:16"+pinned+"\", volumes: [\"data:/data\"]}",
-			"top networks: {inner: {internal: true}}", "top volumes: {data: {}, ram: {driver_opts: {type: tmpfs, device: tmpfs, o: \"size=1m\"}}, own: {driver_opts: {type: none, o: bind, device: ./vol}}}",
+			"top networks: {inner: {internal: true}}", "top volumes: {data: {}, ram: {driver_opts: {type: tmpfs, device: tmpfs, o: \"size=1m\"}}, own: {driver: local, driver_opts: {type: none, o: bind, device: ./vol}}}",
 			"top configs: {c: {file: ./conf/a}}", "top secrets: {s: {environment: TOKEN}}")...)
 		text = strings.Replace(text, "nginx:1.27", "nginx:1.27"+pinned, 1)
 		p := load(t, map[string]string{"compose.yaml": text, "conf/a": "a", "Dockerfile": "FROM scratch\n"}, "TOKEN=t0ken")
