@@ -13,8 +13,12 @@ import (
 // sensitive are folders of the host that are nobody's data: with one of them,
 // or with a folder that they lie in, a container reads or changes the host.
 var sensitive = []string{
-	"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
-	"/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet", "/var/log", "/var/run", "/var/spool/cron",
+	"/bin", "/boot", "/dev", "/efi", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc", "/root", "/run", "/sbin",
+	"/snap", "/sys", "/usr",
+	"/opt/cni", "/opt/containerd", "/var/backups", "/var/lib/apt", "/var/lib/cloud", "/var/lib/containerd", "/var/lib/containers",
+	"/var/lib/docker", "/var/lib/dpkg", "/var/lib/kubelet", "/var/lib/libvirt", "/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines",
+	"/var/lib/rancher", "/var/lib/rpm", "/var/lib/snapd", "/var/lib/systemd", "/var/log", "/var/run", "/var/snap", "/var/spool/at",
+	"/var/spool/cron",
 }
 
 // harmless are paths below them that show nothing of the host when they are
@@ -26,7 +30,7 @@ var harmless = []string{
 
 // sockets are where Engines usually listen. Whoever reaches one is root.
 var sockets = []string{
-	"/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/run/buildkit/buildkitd.sock",
+	"/run/docker.sock", "/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/run/buildkit/buildkitd.sock",
 }
 
 func (j *judge) mounts(subject, service string, c *types.ContainerSpec) {
@@ -34,6 +38,10 @@ func (j *judge) mounts(subject, service string, c *types.ContainerSpec) {
 		j.socket(subject, "use_api_socket: true")
 	}
 	for _, v := range c.Volumes {
+		if v.Type == types.VolumeTypeImage {
+			j.image(subject, v.Source)
+			continue
+		}
 		if v.Type != types.VolumeTypeBind && !path.IsAbs(v.Source) {
 			continue
 		}
