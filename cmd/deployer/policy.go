@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"deployer/config"
 	"deployer/pipeline"
@@ -39,21 +42,42 @@ func (a *app) policy(c *config.Config, stack *config.Stack, shelf string) (pipel
 	return judge{p}, err
 }
 
-// realName follows the symlinks of a path as far as it exists.
-func realName(path string) string {
-	rest := ""
-	for at := filepath.Clean(path); ; at = filepath.Dir(at) {
-		if real, err := filepath.EvalSymlinks(at); err == nil {
-			return filepath.Join(real, rest)
+// maxSymlinks bounds the symlinks on the way to one path, as Linux does.
+const maxSymlinks = 40
+
+// realName follows the symlinks of a path. What is not there is no symlink, and
+// what a symlink leads to need not be there either: in a container of its own
+// deployer sees little of the host. With an error the path is followed as far
+// as deployer may look.
+func realName(path string) (string, error) {
+	at, rest := "/", strings.Split(path, "/")
+	for links := 0; len(rest) > 0; {
+		next := filepath.Join(at, rest[0])
+		rest = rest[1:]
+		info, err := os.Lstat(next)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+			at = next
+			continue
+		case err != nil:
+			return filepath.Join(append([]string{next}, rest...)...), err
+		case info.Mode()&fs.ModeSymlink == 0:
+			at = next
+			continue
 		}
-		if at == filepath.Dir(at) {
-			return filepath.Clean(path)
+		target, err := os.Readlink(next)
+		if links++; err == nil && links > maxSymlinks {
+			err = &fs.PathError{Op: "follow", Path: path, Err: syscall.ELOOP}
 		}
-		if target, err := os.Readlink(at); err == nil && filepath.IsAbs(target) && rest == "" {
-			return filepath.Clean(target) // it leads to what is not there yet
+		if err != nil {
+			return filepath.Join(append([]string{next}, rest...)...), err
 		}
-		rest = filepath.Join(filepath.Base(at), rest)
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		rest = append(strings.Split(target, "/"), rest...)
 	}
+	return at, nil
 }
 
 // folderPolicy is what a folder on the desk is judged by; nil for none asked.

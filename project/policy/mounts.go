@@ -73,7 +73,12 @@ func (j *judge) data(subject, source string) {
 	if h.Resolve == nil || h.Data == "" {
 		return
 	}
-	if real := h.Resolve(source); !below(h.Resolve(h.Data), real) {
+	real, err := h.Resolve(source)
+	if err != nil {
+		j.find(finding{rule: "host_path", from: baseline, parameter: source, subject: subject, what: "mount of " + source,
+			why:    "whether a symlink on the way leads out of the stack's data cannot be seen: " + err.Error(),
+			remedy: "mount a folder above it, or let deployer's user pass through (chmod o+x)"})
+	} else if !below(h.resolved(h.Data), real) {
 		j.find(finding{rule: "host_path", from: baseline, parameter: real, subject: subject, what: "mount of " + source,
 			why:    "a symlink in the stack's data leads out of it, to " + real,
 			remedy: "remove the symlink on the server"})
@@ -86,7 +91,7 @@ func (j *judge) hostPath(subject, what, source string, readOnly bool) {
 	written := path.Clean(source)
 	names := []string{unalias(written)}
 	if h := j.policy.host; h.Resolve != nil {
-		if real := unalias(h.Resolve(written)); real != names[0] {
+		if real := unalias(h.resolved(written)); real != names[0] {
 			names = append(names, real)
 		}
 	}
@@ -126,8 +131,8 @@ func (j *judge) owned(subject, what string, names []string) {
 	for _, own := range j.policy.host.Own {
 		own := path.Clean(own)
 		places := []string{unalias(own)}
-		if r := j.policy.host.Resolve; r != nil {
-			places = append(places, unalias(r(own)))
+		if h := j.policy.host; h.Resolve != nil {
+			places = append(places, unalias(h.resolved(own)))
 		}
 		for _, place := range places {
 			for _, name := range names {
@@ -152,8 +157,8 @@ func (j *judge) sockets() []string {
 	all := slices.Clone(sockets)
 	for _, s := range j.policy.host.Sockets {
 		all = append(all, unalias(path.Clean(s)))
-		if r := j.policy.host.Resolve; r != nil {
-			all = append(all, unalias(r(s)))
+		if h := j.policy.host; h.Resolve != nil {
+			all = append(all, unalias(h.resolved(s)))
 		}
 	}
 	return all

@@ -21,9 +21,15 @@ type Host struct {
 	Sockets []string
 	// Data is the folder that the stack's own untracked files are kept in.
 	Data string
-	// Resolve follows the symlinks of a path as far as it exists; nil where the
-	// Engine's disk is not this machine's.
-	Resolve func(path string) string
+	// Resolve follows the symlinks of a path; nil where the Engine's disk is not
+	// this machine's. With an error it has followed them as far as it may look.
+	Resolve func(path string) (string, error)
+}
+
+// resolved is where a path leads to, as far as can be seen.
+func (h *Host) resolved(path string) string {
+	real, _ := h.Resolve(path)
+	return real
 }
 
 // Safeguards are what the stack does for its own safety, by pipeline.yaml.

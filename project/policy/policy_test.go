@@ -329,16 +329,18 @@ func TestNothingHidesFromTheResolvedProject(t *testing.T) {
 func TestSymlinksAreFollowed(t *testing.T) {
 	h := host
 	h.Data = "/var/lib/deployer/stacks/shop/data"
-	h.Resolve = func(p string) string {
+	h.Resolve = func(p string) (string, error) {
 		switch p {
 		case "/opt/sock":
-			return "/run/docker.sock"
+			return "/run/docker.sock", nil
 		case "/opt/etc":
-			return "/etc"
+			return "/etc", nil
 		case h.Data + "/link":
-			return "/srv/others"
+			return "/srv/others", nil
+		case h.Data + "/closed/link":
+			return p, os.ErrPermission
 		}
-		return p
+		return p, nil
 	}
 	pol, err := policy.New("baseline", []string{"host_path:/opt"}, nil, h)
 	if err != nil {
@@ -346,7 +348,7 @@ func TestSymlinksAreFollowed(t *testing.T) {
 	}
 	for source, want := range map[string][]string{
 		"/opt/sock": {"docker_socket"}, "/opt/etc": {"deployer_files", "host_path"}, "/opt/app": nil,
-		"./link": {"host_path"}, "./data": nil,
+		"./link": {"host_path"}, "./closed/link": {"host_path"}, "./data": nil,
 	} {
 		got := rulesOf(pol.Judge(load(t, map[string]string{"compose.yaml": web(fmt.Sprintf("volumes: [%q]", source+":/x"))}), good))
 		if !slices.Equal(got, want) {
