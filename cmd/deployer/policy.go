@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -12,6 +13,7 @@ import (
 	"deployer/pipeline"
 	"deployer/project"
 	"deployer/project/policy"
+	"deployer/target/compose"
 )
 
 // A judge is a policy as the pipeline asks for it.
@@ -28,8 +30,9 @@ func (j judge) Judge(p *project.Project, s pipeline.Safeguards) []pipeline.Refus
 }
 
 // policy is what a stack of the configuration is judged by, whose own data lie
-// on a shelf.
-func (a *app) policy(c *config.Config, stack *config.Stack, shelf string) (pipeline.Policy, error) {
+// on a shelf. With a home, paths are those of its host too: what deployer sees
+// under one name, stacks would mount by another.
+func (a *app) policy(c *config.Config, stack *config.Stack, shelf string, home *compose.Home) (pipeline.Policy, error) {
 	want := c.PolicyOf(stack)
 	host := policy.Host{
 		Own:  append(c.Files(), a.started.Data, a.memory),
@@ -38,8 +41,21 @@ func (a *app) policy(c *config.Config, stack *config.Stack, shelf string) (pipel
 	if socket, ok := strings.CutPrefix(stack.Target.Docker, "unix://"); ok {
 		host.Sockets, host.Resolve = []string{socket}, realName
 	}
+	if home != nil {
+		host.Volumes = home.Volumes()
+		host.Own, host.Sockets = withHostPaths(home, host.Own), withHostPaths(home, host.Sockets)
+	}
 	p, err := policy.New(want.Base, want.Allow, want.Deny, host)
 	return judge{p}, err
+}
+
+func withHostPaths(home *compose.Home, paths []string) []string {
+	for _, path := range slices.Clone(paths) {
+		if at := home.HostPath(path); at != "" && at != path {
+			paths = append(paths, at)
+		}
+	}
+	return paths
 }
 
 // maxSymlinks bounds the symlinks on the way to one path, as Linux does.

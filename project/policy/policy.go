@@ -17,6 +17,8 @@ type Host struct {
 	// Own are files and folders of deployer itself: its data, its configuration,
 	// the keys and secrets that it reads, its folder on tmpfs.
 	Own []string
+	// Volumes are the named volumes that deployer's own container mounts.
+	Volumes []string
 	// Sockets are those of Engines, besides the usual ones.
 	Sockets []string
 	// Data is the folder that the stack's own untracked files are kept in.

@@ -357,6 +357,24 @@ func TestSymlinksAreFollowed(t *testing.T) {
 	}
 }
 
+// What deployer's own container mounts as a volume is nobody else's, in any spelling.
+func TestVolumesOfDeployerAreNotMountable(t *testing.T) {
+	h := host
+	h.Volumes = []string{"deployer_etc"}
+	for _, top := range []string{"{external: true, name: deployer_etc}", "{name: deployer_etc}"} {
+		p := load(t, map[string]string{"compose.yaml": web(`volumes: ["vol:/x:ro"]`, "top volumes: {vol: "+top+"}")})
+		for allow, want := range map[string][]string{"docker_socket": {"deployer_files"}, "deployer_files:deployer_etc": nil} {
+			pol, err := policy.New("none", []string{allow}, nil, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := rulesOf(pol.Judge(p, good)); !slices.Equal(got, want) {
+				t.Errorf("%s, with %s allowed: refused by %v, want %v", top, allow, got, want)
+			}
+		}
+	}
+}
+
 // A writable mount of a tracked file's content by its place on the host would
 // change what other releases mount.
 func TestContentThatIsPlacedCannotBeMountedByItsPlace(t *testing.T) {

@@ -23,6 +23,10 @@ func (j *judge) volumes() {
 	for _, name := range slices.Sorted(maps.Keys(j.project.Compose.Volumes)) {
 		v := j.project.Compose.Volumes[name]
 		subject := "volume " + name
+		if slices.Contains(j.policy.host.Volumes, v.Name) {
+			j.find(finding{rule: "deployer_files", from: always, parameter: v.Name, subject: subject, what: "name: " + v.Name,
+				why: "deployer's own container mounts it: keys, credentials or other stacks' secrets", remedy: "use another volume"})
+		}
 		if v.Driver != "" && v.Driver != "local" {
 			j.find(finding{rule: "volume_driver", from: strict, parameter: v.Driver, subject: subject, what: "driver: " + v.Driver,
 				why: "what a driver mounts, and from where, is the driver's to say", remedy: "use the local driver"})
