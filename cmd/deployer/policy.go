@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"deployer/config"
@@ -30,23 +32,42 @@ func (j judge) Judge(p *project.Project, s pipeline.Safeguards) []pipeline.Refus
 }
 
 // policy is what a stack of the configuration is judged by, whose own data lie
-// on a shelf. With a home, paths are those of its host too: what deployer sees
-// under one name, stacks would mount by another.
-func (a *app) policy(c *config.Config, stack *config.Stack, shelf string, home *compose.Home) (pipeline.Policy, error) {
+// on a shelf. Where deployer runs in a container of the target, paths are those
+// of its host too: what deployer sees by one name, stacks would mount by another.
+func (a *app) policy(c *config.Config, stack *config.Stack, shelf string, target *compose.Target) (pipeline.Policy, error) {
 	want := c.PolicyOf(stack)
 	host := policy.Host{
 		Own:  append(c.Files(), a.started.Data, a.memory),
 		Data: pipeline.NewRoots(a.started.Data, a.memory, shelf).Data,
+		Root: rootOf(target),
 	}
 	if socket, ok := strings.CutPrefix(stack.Target.Docker, "unix://"); ok {
 		host.Sockets, host.Resolve = []string{socket}, realName
 	}
-	if home != nil {
+	if home := a.home[target]; home != nil {
 		host.Volumes = home.Volumes()
 		host.Own, host.Sockets = withHostPaths(home, host.Own), withHostPaths(home, host.Sockets)
 	}
 	p, err := policy.New(want.Base, want.Allow, want.Deny, host)
 	return judge{p}, err
+}
+
+// rootOf asks an Engine once where it keeps images and volumes.
+func rootOf(target *compose.Target) func() string {
+	var known atomic.Pointer[string]
+	return func() string {
+		if root := known.Load(); root != nil {
+			return *root
+		}
+		ctx, done := context.WithTimeout(context.Background(), homeLimit)
+		defer done()
+		info, err := target.Info(ctx)
+		if err != nil {
+			return "" // preflight says so itself
+		}
+		known.Store(&info.RootDir)
+		return info.RootDir
+	}
 }
 
 func withHostPaths(home *compose.Home, paths []string) []string {

@@ -123,7 +123,13 @@ func (j *judge) isSensitive(p string, readOnly bool) bool {
 	if readOnly && slices.ContainsFunc(harmless, func(h string) bool { return below(h, p) }) {
 		return false
 	}
-	return slices.ContainsFunc(sensitive, func(s string) bool { s = unalias(s); return below(s, p) || below(p, s) })
+	folders := sensitive
+	if h := j.policy.host; h.Root != nil {
+		if root := h.Root(); root != "" {
+			folders = append(slices.Clone(folders), root)
+		}
+	}
+	return slices.ContainsFunc(folders, func(s string) bool { s = unalias(s); return below(s, p) || below(p, s) })
 }
 
 // owned judges whether a path shows what is deployer's own.

@@ -21,6 +21,9 @@ type Host struct {
 	Volumes []string
 	// Sockets are those of Engines, besides the usual ones.
 	Sockets []string
+	// Root is the folder that the Engine keeps images and volumes in; empty where
+	// it is not known. nil: the usual one.
+	Root func() string
 	// Data is the folder that the stack's own untracked files are kept in.
 	Data string
 	// Resolve follows the symlinks of a path; nil where the Engine's disk is not

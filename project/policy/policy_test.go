@@ -357,6 +357,23 @@ func TestSymlinksAreFollowed(t *testing.T) {
 	}
 }
 
+func TestFolderOfTheEngineIsTheHosts(t *testing.T) {
+	h := host
+	h.Root = func() string { return "/data/docker" }
+	pol, err := policy.New("baseline", nil, nil, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string][]string{
+		"/data/docker/volumes/other_db/_data": {"host_path"}, "/data": {"host_path"}, "/data/app": nil,
+	} {
+		got := rulesOf(pol.Judge(load(t, map[string]string{"compose.yaml": web(fmt.Sprintf("volumes: [%q]", source+":/x"))}), good))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: refused by %v, want %v", source, got, want)
+		}
+	}
+}
+
 // What deployer's own container mounts as a volume is nobody else's, in any spelling.
 func TestVolumesOfDeployerAreNotMountable(t *testing.T) {
 	h := host
