@@ -51,6 +51,7 @@ type application struct {
 	changes  []state.ServiceChange
 	detached []string // services with a container that has lost a network
 	settled  []string // services whose containers somebody else has made, and that stay
+	counted  []string // of those the ones that are to be more, fewer or started
 }
 
 func (t *Target) compare(ctx context.Context, p *project.Project, o project.ApplyOptions) (*application, error) {
@@ -80,7 +81,7 @@ func (t *Target) compare(ctx context.Context, p *project.Project, o project.Appl
 	if a.changes, err = plan(want, a.have, foreign); err != nil {
 		return nil, err
 	}
-	a.settled = settledOf(a.changes, a.have, foreign)
+	a.settled, a.counted = settledOf(a.changes, a.have, foreign)
 	return a, err
 }
 
