@@ -104,6 +104,9 @@ func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
 	}
 	begin := len(x.stage.Steps)
 	x.foreseeVolumes(ctx, changes)
+	if x.Known.Live != nil {
+		_ = x.Step(ctx, "data", x.checkMovedData)
+	}
 	x.foreseeQuarantine(absent)
 	_ = x.judgePolicy(ctx)
 	if err := x.checkAdopted(changes); err != nil {
