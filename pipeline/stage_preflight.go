@@ -131,6 +131,12 @@ func (x *Execution) judge(ctx context.Context) error {
 	if x.isLive() && (&state.Changes{Services: services}).Empty() && AllUp(observed) {
 		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", state.ShortCommit(x.Release.ID))}
 	}
+	if holder, err := x.heldByOther(services, observed); err != nil {
+		return err
+	} else if holder != "" {
+		return nothingToDo{fmt.Sprintf("release %s is still the one of this stack, and stack %s has the project; `deployer deploy %s` takes it over",
+			state.ShortCommit(x.Release.ID), holder, x.Stack.Name)}
+	}
 	changes := x.changes(services)
 	x.Run.Changes = changes
 	if err := x.checkAdopted(changes); err != nil {
