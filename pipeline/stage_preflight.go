@@ -44,6 +44,9 @@ func preflight(ctx context.Context, x *Execution) error {
 	if x.Project.HasExternalNetworks() {
 		note("networks", x.Step(ctx, "networks", x.checkNetworks))
 	}
+	if x.Project.HasContainerNames() {
+		note("names", x.Step(ctx, "names", x.checkNames))
+	}
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
 	note("data", x.Step(ctx, "data", x.checkMovedData))
 	if x.Known.Live == nil {

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,7 +93,7 @@ func (a *application) run(ctx context.Context) error {
 		return nil
 	}
 	if what != "" {
-		if err := a.checkExternalNetworks(ctx); err != nil {
+		if err := errors.Join(a.checkExternalNetworks(ctx), a.checkNames(ctx)); err != nil {
 			return err
 		}
 		if a.options.Changing != nil {
