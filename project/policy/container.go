@@ -177,6 +177,8 @@ func (j *judge) build(subject string, b *types.BuildConfig) {
 	if b == nil {
 		return
 	}
+	j.find(finding{rule: "registry", from: onDemand, parameter: "build", subject: subject, what: "build:",
+		why: "what its Dockerfile begins with may come from any registry", remedy: "build it elsewhere, and name the image in a registry that is allowed"})
 	j.privileged(subject, "build: privileged: true", b.Privileged)
 	for _, e := range b.Entitlements {
 		switch e {

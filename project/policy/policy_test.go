@@ -357,6 +357,16 @@ func TestSymlinksAreFollowed(t *testing.T) {
 	}
 }
 
+// The image that a Dockerfile begins with is none of the compose file.
+func TestBuildsAreRefusedWhereRegistriesAre(t *testing.T) {
+	p := load(t, map[string]string{"compose.yaml": web("build: {context: .}"), "Dockerfile": "FROM ghcr.io/other/base\n"})
+	for allow, want := range map[string][]string{"registry:docker.io/library": {"registry"}, "registry:docker.io/library registry:build": nil} {
+		if got := rulesOf(judge(t, "none", strings.Fields(allow), []string{"registry"}, p, good)); !slices.Equal(got, want) {
+			t.Errorf("with %s allowed: refused by %v, want %v", allow, got, want)
+		}
+	}
+}
+
 func TestFolderOfTheEngineIsTheHosts(t *testing.T) {
 	h := host
 	h.Root = func() string { return "/data/docker" }
