@@ -173,6 +173,8 @@ func TestDeployerInAContainer(t *testing.T) {
 // volume, are deployer's own there too.
 func TestKeysOfDeployerInAContainerAreNotMountable(t *testing.T) {
 	t.Parallel()
+	engine, volume := enginetest.Client(t), enginetest.Name(t)
+	t.Cleanup(func() { _ = engine.VolumeRemove(context.Background(), volume, true) }) // after the stack's containers
 	p := newProduct(t)
 	app := p.Image()
 	p.Stop()
@@ -188,8 +190,6 @@ func TestKeysOfDeployerInAContainerAreNotMountable(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.give(p.Dir, p.Memory, keys)
-	volume := enginetest.Name(t)
-	t.Cleanup(func() { _ = p.Engine.VolumeRemove(context.Background(), volume, true) })
 	id := p.inContainer(image, &container.Config{Env: []string{"RUNTIME_DIRECTORY=" + p.Memory}},
 		p.Dir+":"+p.Dir, p.Memory+":"+p.Memory, filepath.Join(keys, "age.key")+":"+p.Path("age.key")+":ro", volume+":/etc/deployer")
 	p.mustBeReady(id)

@@ -61,6 +61,13 @@ func TestLeftOverWhoseNameIsTakenIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // inherited, and so no container's own any more
+		items, _ := r.list(context.Background(), r.name)
+		for _, c := range items {
+			_ = r.removeContainer(context.Background(), c.ID)
+		}
+		_ = r.engine.VolumeRemove(context.Background(), before.Mounts[0].Name, true)
+	})
 	name := r.name + "-taken"
 	r.takeName(name)
 	// As Compose leaves it: made to replace the other, which is gone.
