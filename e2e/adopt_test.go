@@ -141,6 +141,9 @@ func TestAdoptDocument(t *testing.T) {
 	if !strings.Contains(evidence(run, state.StagePreflight), "data failed") || !strings.Contains(s.RunLog(run.ID), remedy) {
 		t.Errorf("the push that loses the folder:\n%s", s.RunLog(run.ID))
 	}
+	if out, code := s.CLI("plan", s.Stack); !strings.Contains(out, remedy) {
+		t.Errorf("the plan does not foresee it: exit %d\n%s", code, out)
+	}
 	untouched("after the push that was refused", "web", "db")
 	kept := strings.Replace(text, "    restart: unless-stopped", "    "+remedy+"\n    restart: unless-stopped", 1)
 

@@ -168,3 +168,40 @@ func TestDeployerInAContainer(t *testing.T) {
 		return strings.Contains(p.containerLog(id), "deployer runs in a container")
 	})
 }
+
+// Keys that deployer has from a folder of another name on the host, or from a
+// volume, are deployer's own there too.
+func TestKeysOfDeployerInAContainerAreNotMountable(t *testing.T) {
+	t.Parallel()
+	engine, volume := enginetest.Client(t), enginetest.Name(t)
+	t.Cleanup(func() { _ = engine.VolumeRemove(context.Background(), volume, true) }) // after the stack's containers
+	p := newProduct(t)
+	app := p.Image()
+	p.Stop()
+	image := enginetest.ProgramImage(t, p.Engine, p.Program)
+	if err := os.MkdirAll(p.Path("data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	keys := t.TempDir()
+	if err := os.Rename(p.Path("age.key"), filepath.Join(keys, "age.key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.Path("age.key"), nil, 0o600); err != nil { // for the mount
+		t.Fatal(err)
+	}
+	p.give(p.Dir, p.Memory, keys)
+	id := p.inContainer(image, &container.Config{Env: []string{"RUNTIME_DIRECTORY=" + p.Memory}},
+		p.Dir+":"+p.Dir, p.Memory+":"+p.Memory, filepath.Join(keys, "age.key")+":"+p.Path("age.key")+":ro", volume+":/etc/deployer")
+	p.mustBeReady(id)
+	for mount, subject := range map[string]string{keys + ":/k:ro": "service web", "vol:/k:ro": "volume vol"} {
+		compose := fmt.Sprintf("services:\n  web: {image: %q, volumes: [%q]}\nvolumes: {vol: {external: true, name: %s}}\n", app, mount, volume)
+		if subject == "service web" {
+			compose = strings.Split(compose, "volumes: {vol:")[0]
+		}
+		_, run := p.Push("mounts "+mount, gittest.Files{"compose.yaml": gittest.Text(compose)})
+		producttest.MustEnd(t, run, state.RunFailed)
+		if !strings.Contains(run.Error, "deployer_files: "+subject) {
+			t.Errorf("%s: %s", mount, run.Error)
+		}
+	}
+}

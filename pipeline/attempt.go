@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"deployer/gitsync"
+	"deployer/pipeline/check"
 	"deployer/state"
 )
 
@@ -30,6 +31,9 @@ func (r *Runner) runStage(ctx context.Context, x *Execution, st stage) error {
 
 	finished := r.now().UTC()
 	result.FinishedAt = &finished
+	if n := (nothingToDo{}); errors.As(err, &n) {
+		x.record("compare", check.Result{Status: state.StepPassed, Message: n.why}, 0)
+	}
 	result.Status, err = judgeStage(result, err)
 	x.Logf("%s %s in %s", st.name, result.Status, finished.Sub(started).Round(time.Millisecond))
 	x.show()
@@ -56,9 +60,6 @@ func judgeStage(result *state.StageResult, err error) (state.StageStatus, error)
 	var s skip
 	switch {
 	case err == nil, errors.As(err, &nothingToDo{}):
-		if n := (nothingToDo{}); errors.As(err, &n) {
-			result.Steps = append(result.Steps, state.Step{Name: "compare", Status: state.StepPassed, Message: n.why})
-		}
 		return state.StagePassed, err
 	case errors.As(err, &waiting{}):
 		return state.StagePending, err

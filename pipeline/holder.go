@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
+	"deployer/project"
 	"deployer/state"
 )
 
@@ -36,15 +38,41 @@ func (x *Execution) checkHolder(ctx context.Context) (string, error) {
 	return fmt.Sprintf("no other stack has deployed %s", x.Stack.Project), nil
 }
 
+// heldByOther says which other stack has the project, where nothing of the
+// stack itself is new: a container that would have to change was made for that
+// one. Environments of one folder take turns so, and neither a poll nor a push
+// that is for the other one takes the project over.
+func (x *Execution) heldByOther(services []state.ServiceChange, observed []project.Container) (string, error) {
+	if x.Known.Live == nil || x.Known.Live.ID != x.Release.ID || x.again != nil ||
+		x.Run.Phase != state.PhasePreparing || x.Run.Trigger.Kind.ByPerson() || x.Run.Trigger.Kind == state.TriggerRecovery {
+		return "", nil
+	}
+	for _, c := range observed {
+		changes := slices.ContainsFunc(services, func(s state.ServiceChange) bool { return s.Name == c.Service && s.Action != state.ActionKeep })
+		shelf := filepath.Dir(c.Labels[workingDir])
+		if !changes || shelf == filepath.Dir(x.Stack.Roots.Data) || filepath.Dir(shelf) != filepath.Dir(filepath.Dir(x.Stack.Roots.Data)) {
+			continue
+		}
+		if holder, err := x.runner.ownerOf(filepath.Base(shelf), x.Stack.Configured); holder != "" || err != nil {
+			return holder, err
+		}
+	}
+	return "", nil
+}
+
 // formerHolder is the stack that keeps its files on a shelf, where something
 // of it runs and it is not configured any more.
 func (r *Runner) formerHolder(s *Stack, shelf string) (name string, err error) {
+	return r.ownerOf(shelf, func(name string) bool { return name != s.Name && s.Configured != nil && !s.Configured(name) })
+}
+
+// ownerOf is the stack that keeps its files on a shelf, of those that are meant.
+func (r *Runner) ownerOf(shelf string, meant func(name string) bool) (name string, err error) {
 	err = r.store.View(func(tx *state.Tx) error {
 		stacks, err := tx.Stacks()
-		for _, other := range stacks {
-			gone := s.Configured != nil && !s.Configured(other.Name)
-			if gone && other.Name != s.Name && other.Live != nil && (other.Shelf == shelf || other.Shelf == "" && other.Name == shelf) {
-				name = other.Name
+		for _, s := range stacks {
+			if s.Live != nil && (s.Shelf == shelf || s.Shelf == "" && s.Name == shelf) && meant != nil && meant(s.Name) {
+				name = s.Name
 			}
 		}
 		return err

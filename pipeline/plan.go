@@ -104,6 +104,9 @@ func (x *Execution) foresee(ctx context.Context) (*state.Changes, error) {
 		changes.Notes = append(changes.Notes, x.Mask.Redact(fmt.Sprintf("the image of %s is not on the Engine yet: the deploy has to pull it", service)))
 	}
 	x.foreseeVolumes(ctx, changes)
+	if x.Known.Live != nil {
+		_ = x.Step(ctx, "data", x.checkMovedData)
+	}
 	x.foreseeQuarantine(absent)
 	_ = x.judgePolicy(ctx)
 	if err := x.checkAdopted(changes); err != nil {
@@ -133,11 +136,15 @@ func (x *Execution) pinLocal(ctx context.Context) (absent []string, err error) {
 	return absent, nil
 }
 
-// foreseeVolumes marks the volumes whose definition the Engine's differs from.
+// foreseeVolumes looks for what the Engine has in the way, and marks the volumes
+// whose definition its own differs from.
 func (x *Execution) foreseeVolumes(ctx context.Context, changes *state.Changes) {
 	_ = x.Step(ctx, "volumes", x.checkVolumes)
 	if x.Project.HasExternalNetworks() {
 		_ = x.Step(ctx, "networks", x.checkNetworks)
+	}
+	if x.Project.HasContainerNames() {
+		_ = x.Step(ctx, "names", x.checkNames)
 	}
 	for i := range changes.Volumes {
 		if v := &changes.Volumes[i]; v.Kind == state.ChangeChanged && v.Why == "" {

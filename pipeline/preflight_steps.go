@@ -34,6 +34,17 @@ func (x *Execution) checkNetworks(ctx context.Context) (string, error) {
 	return "the external ones are there", nil
 }
 
+func (x *Execution) checkNames(ctx context.Context) (string, error) {
+	problems, err := x.Stack.Target.NameProblems(ctx, x.Project)
+	if err != nil {
+		return "", err
+	}
+	if len(problems) > 0 {
+		return "", WithHint(errors.New(strings.Join(problems, "; ")), "give the service another container_name or none, or remove the container that has it")
+	}
+	return "no container of somebody else has a container_name of these", nil
+}
+
 // checkWrittenFiles refuses a deploy that would silently replace files that a
 // container has written into its copy of tracked content.
 func (x *Execution) checkWrittenFiles(context.Context) (string, error) {

@@ -44,6 +44,9 @@ func preflight(ctx context.Context, x *Execution) error {
 	if x.Project.HasExternalNetworks() {
 		note("networks", x.Step(ctx, "networks", x.checkNetworks))
 	}
+	if x.Project.HasContainerNames() {
+		note("names", x.Step(ctx, "names", x.checkNames))
+	}
 	note("files", x.Step(ctx, "files", x.checkWrittenFiles))
 	note("data", x.Step(ctx, "data", x.checkMovedData))
 	if x.Known.Live == nil {
@@ -130,6 +133,12 @@ func (x *Execution) judge(ctx context.Context) error {
 	}
 	if x.isLive() && (&state.Changes{Services: services}).Empty() && AllUp(observed) {
 		return nothingToDo{fmt.Sprintf("release %s already runs and was verified", state.ShortCommit(x.Release.ID))}
+	}
+	if holder, err := x.heldByOther(services, observed); err != nil {
+		return err
+	} else if holder != "" {
+		return nothingToDo{fmt.Sprintf("release %s is still the one of this stack, and stack %s has the project; `deployer deploy %s` takes it over",
+			state.ShortCommit(x.Release.ID), holder, x.Stack.Name)}
 	}
 	changes := x.changes(services)
 	x.Run.Changes = changes

@@ -30,6 +30,8 @@ type Target interface {
 	VolumeProblems(ctx context.Context, p *project.Project) ([]string, error)
 	// NetworkProblems names external networks that are not there.
 	NetworkProblems(ctx context.Context, p *project.Project) ([]string, error)
+	// NameProblems names services whose container_name somebody else's container has.
+	NameProblems(ctx context.Context, p *project.Project) ([]string, error)
 	// Apply makes the target run p, recreating only what differs, and waits
 	// until it is up. It calls o.Changing before the first change.
 	Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error

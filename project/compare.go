@@ -40,9 +40,30 @@ func Compare(old, next *Project) Difference {
 			}
 		}
 	}
-	d.VolumesAdded, d.VolumesRemoved, d.VolumesChanged = definitions(old.Compose.Volumes, next.Compose.Volumes, sameVolume)
-	d.NetworksAdded, d.NetworksRemoved, d.NetworksChanged = definitions(old.Compose.Networks, next.Compose.Networks, sameJSON[types.NetworkConfig])
+	volumes, networks := old.Compose.Volumes, old.Compose.Networks
+	if old.adopted() {
+		volumes = byNames(volumes, next.Compose.Volumes, func(v types.VolumeConfig) string { return v.Name })
+		networks = byNames(networks, next.Compose.Networks, func(n types.NetworkConfig) string { return n.Name })
+	}
+	d.VolumesAdded, d.VolumesRemoved, d.VolumesChanged = definitions(volumes, next.Compose.Volumes, sameVolume)
+	d.NetworksAdded, d.NetworksRemoved, d.NetworksChanged = definitions(networks, next.Compose.Networks, sameJSON[types.NetworkConfig])
 	return d
+}
+
+// byNames takes what was adopted for what next says of the volume or network of
+// the same name: all that is known of it is that name.
+func byNames[M ~map[string]T, T any](old, next M, name func(T) string) M {
+	out := M{}
+	for key, o := range old {
+		for nextKey, n := range next {
+			if name(n) == name(o) {
+				key, o = nextKey, n
+				break
+			}
+		}
+		out[key] = o
+	}
+	return out
 }
 
 // definitions compares the volumes or networks of two projects by their keys.

@@ -81,8 +81,10 @@ func Detail(old, next *Project) Details {
 		d.Closed = append(d.Closed, portsBeyond(name, x, y)...)
 		_, before := old.Compose.Services[name]
 		if _, stays := next.Compose.Services[name]; stays && before {
-			d.Moved = append(d.Moved, moved(name, a.Volumes, b.Volumes)...)
-			d.Passed = append(d.Passed, passed(name, a.Environment, b.Environment)...)
+			d.Moved = append(d.Moved, c.moved(name, a.Volumes, b.Volumes)...)
+			if !old.adopted() { // whose variables are those of the image too
+				d.Passed = append(d.Passed, passed(name, a.Environment, b.Environment)...)
+			}
 		}
 	}
 	d.Values = c.values()
@@ -92,7 +94,7 @@ func Detail(old, next *Project) Details {
 
 func (c comparison) imageDetail(name string, a, b types.ServiceConfig) (ImageDifference, bool) {
 	x, y := c.old.imageOf(name, a), c.next.imageOf(name, b)
-	if x.Ref == y.Ref && (x.ID == y.ID || x.ID == "" || y.ID == "") {
+	if x.Ref == y.Ref && (x.ID == y.ID || x.ID == "" || y.ID == "") || c.old.adopted() && x.ID == y.ID && x.ID != "" {
 		return ImageDifference{}, false
 	}
 	for _, i := range []*Image{&x, &y} {
@@ -118,8 +120,9 @@ func portsBeyond(service string, these, those []string) (out []PortDifference) {
 	return out
 }
 
-// moved finds the places of a volume where another one, or none, is now.
-func moved(service string, a, b []types.ServiceVolumeConfig) (out []Moved) {
+// moved finds the places of a volume where another one, or none, is now. One
+// volume may have two keys.
+func (c comparison) moved(service string, a, b []types.ServiceVolumeConfig) (out []Moved) {
 	for _, before := range a {
 		if before.Type != types.VolumeTypeVolume || before.Source == "" {
 			continue
@@ -130,7 +133,8 @@ func moved(service string, a, b []types.ServiceVolumeConfig) (out []Moved) {
 				m.To = cmp.Or(after.Source, "an anonymous volume")
 			}
 		}
-		if m.To != m.From {
+		from, to := c.old.Compose.Volumes[m.From].Name, c.next.Compose.Volumes[m.To].Name
+		if m.To != m.From && (from == "" || from != to) {
 			out = append(out, m)
 		}
 	}
@@ -155,6 +159,9 @@ const longestValue = 80 // runes of a public value that are shown
 // values compares the env files.
 func (c comparison) values() (out []ValueDifference) {
 	x, y := variables(c.old.Env), variables(c.next.Env)
+	if c.old.adopted() { // of no file, and nobody has said which are secret
+		x = nil
+	}
 	for _, name := range unionOf(x, y) {
 		a, before := x[name]
 		b, after := y[name]

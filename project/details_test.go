@@ -2,8 +2,11 @@ package project
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 func TestDetailSaysWhatAReviewerLooksFor(t *testing.T) {
@@ -38,6 +41,60 @@ func TestDetailSaysWhatAReviewerLooksFor(t *testing.T) {
 	first := lines(Detail(nil, mustLoad(t, source(files("compose.yaml", compose(`ports: ["80:80"]`)), "A=1"))))
 	if len(first) != 3 {
 		t.Errorf("of the first release: %q", first)
+	}
+}
+
+// What was adopted is the containers' own words: the same things by other
+// names are no difference, and no value of a variable is shown.
+func TestDetailOfWhatWasAdopted(t *testing.T) {
+	value := "sesame-opens"
+	running := &Running{Compose: &types.Project{Name: "shop", Services: types.Services{
+		"web": {Name: "web", ContainerSpec: types.ContainerSpec{
+			Image: "sha256:1", Environment: types.MappingWithEquals{"PLAIN": &value, "PATH": &value},
+			Networks: map[string]*types.ServiceNetworkConfig{"proxy_net": nil},
+			Volumes:  []types.ServiceVolumeConfig{{Type: "volume", Source: "data", Target: "/d"}, {Type: "volume", Source: "hand_made", Target: "/h"}},
+		}},
+	}, Networks: types.Networks{"proxy_net": {Name: "proxy_net", External: true}}, Volumes: types.Volumes{
+		"data": {Name: "shop_data", External: true}, "hand_made": {Name: "hand_made", External: true},
+	}}, Images: map[string]string{"web": "sha256:1"}}
+	recipe, err := running.Recipe(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := source(nil)
+	src.Tree, src.OpenEnv = recipe, recipe.OpenEnv
+	if src.Env, err = recipe.Env(); err != nil {
+		t.Fatal(err)
+	}
+	adopted := mustLoad(t, src)
+	adopted.PinImages(map[string]Image{"web": {Ref: "sha256:1", ID: "sha256:1"}})
+	text := compose("environment: {PLAIN: \"${PLAIN}\"}", "networks: [out]", `volumes: ["data:/d", "hand:/h"]`) +
+		"networks: {out: {external: true, name: proxy_net}}\nvolumes: {data: {}, hand: {external: true, name: hand_made}}\n"
+	next := mustLoad(t, source(files("compose.yaml", text), "PLAIN="+value))
+	next.PinImages(map[string]Image{"web": {Ref: "nginx:1.27", ID: "sha256:1"}})
+	if got := strings.Join(lines(Detail(adopted, next)), "\n"); got != `value PLAIN added false "" "`+value+`"` {
+		t.Errorf("got\n%s", got)
+	}
+	d := Compare(adopted, next)
+	d.Services = nil
+	if !d.Empty() {
+		t.Errorf("got %+v", d)
+	}
+	// Other data, and another image, are.
+	text = strings.NewReplacer("name: hand_made", "name: other", "data: {}", "data: {name: elsewhere}").Replace(text)
+	other := mustLoad(t, source(files("compose.yaml", text)))
+	other.PinImages(map[string]Image{"web": {Ref: "nginx:1.27", ID: "sha256:2"}})
+	got := strings.Join(lines(Detail(adopted, other)), "\n")
+	for _, want := range []string{"image web sha256:1 nginx:1.27", "mounts hand at /h instead"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if changed := Compare(adopted, other).VolumesChanged; !slices.Equal(changed, []string{"data"}) {
+		t.Errorf("changed volumes: %q", changed)
+	}
+	if strings.Contains(got, value) {
+		t.Errorf("a value is in\n%s", got)
 	}
 }
 

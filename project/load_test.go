@@ -83,6 +83,10 @@ func TestLoadRefuses(t *testing.T) {
 		"service named as a path": {map[string]string{"compose.yaml": "services: {\"..\": {image: x}}\n"}, []string{`service ".."`}},
 		"external secret":         {map[string]string{"compose.yaml": compose("secrets: [a]") + "secrets: {a: {external: true}}\n"}, []string{"external secret", "Swarm"}},
 		"undefined secret":        {map[string]string{"compose.yaml": compose("secrets: [a]") + "secrets: {a: {environment: NONE}}\n"}, []string{"variable NONE is not defined"}},
+		"volume named as a path":  {map[string]string{"compose.yaml": compose(`volumes: ["v:/x"]`) + "volumes: {v: {external: true, name: /etc}}\n"}, []string{`volume v: "/etc" is no name of a volume`}},
+		"volume named as folders": {map[string]string{"compose.yaml": compose(`volumes: ["v:/x"]`) + "volumes: {v: {name: a/../../etc}}\n"}, []string{`is no name of a volume`}},
+		"relative volume device":  {map[string]string{"compose.yaml": compose(`volumes: ["v:/x"]`) + "volumes: {v: {driver_opts: {o: rbind, type: none, device: ../../etc}}}\n"}, []string{`volume v: driver_opts: device "../../etc" is relative`, "driver: local"}},
+		"relative memory device":  {map[string]string{"compose.yaml": compose(`volumes: ["v:/x"]`) + "volumes: {v: {driver: local, driver_opts: {o: \"size=1m,bind\", type: tmpfs, device: ./d}}}\n"}, []string{`device "./d" is relative`}},
 		"tracked volume device":   {map[string]string{"compose.yaml": compose() + "volumes: {v: {driver: local, driver_opts: {o: bind, type: none, device: ./d}}}\n", "d/x": "1"}, []string{"volume v", "content in Git"}},
 	} {
 		t.Run(name, func(t *testing.T) {

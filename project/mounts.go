@@ -1,7 +1,6 @@
 package project
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -159,30 +158,6 @@ func (l *load) warnWide(service, p string, dir bool) {
 	case p == path.Clean(l.src.Dir):
 		l.warn("service %s mounts the whole folder of the stack; mount only what it needs", service)
 	}
-}
-
-// placeVolumes places the folders that named volumes bind.
-func (l *load) placeVolumes(c *types.Project) ([]Mount, error) {
-	var out []Mount
-	for _, name := range slices.Sorted(maps.Keys(c.Volumes)) {
-		v := c.Volumes[name]
-		device, err := l.inTree(v.DriverOpts["device"])
-		if v.DriverOpts["o"] != "bind" || err != nil {
-			continue
-		}
-		e, err := l.view.entry(device)
-		if err != nil {
-			return nil, fmt.Errorf("volume %s: %w", name, err)
-		}
-		if e.Kind != entryAbsent && !e.Hollow {
-			return nil, fmt.Errorf("volume %s: %w", name, errors.New(l.shown(device)+" has content in Git, which a named volume would hide; mount the path itself"))
-		}
-		m := Mount{Kind: MountData, Path: device, Host: l.dataPath(device), Dir: true}
-		v.DriverOpts["device"] = m.Host
-		c.Volumes[name] = v
-		out = append(out, m)
-	}
-	return out, nil
 }
 
 // objectPath names content by its hash, and by its mode where that is not the

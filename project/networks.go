@@ -10,3 +10,13 @@ func (p *Project) HasExternalNetworks() bool {
 	}
 	return false
 }
+
+// HasContainerNames reports whether a service names its container itself.
+func (p *Project) HasContainerNames() bool {
+	for _, s := range p.Compose.Services {
+		if s.ContainerName != "" {
+			return true
+		}
+	}
+	return false
+}

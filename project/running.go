@@ -75,6 +75,9 @@ func (r *Running) Recipe(dir string) (*Recipe, error) {
 	return recipe, nil
 }
 
+// adopted reports whether the project was made of containers.
+func (p *Project) adopted() bool { return p.Env != nil && p.Env.Path() == adoptedEnv }
+
 // literal keeps interpolation from what is meant as it is.
 func literal(v any) any {
 	switch v := v.(type) {

@@ -89,6 +89,10 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 			b.target.networks = []string{"network proxy is external and does not exist"}
 			return gittest.Files{"shop/compose.yaml": gittest.Text("services: {web: {image: \"app:2\", networks: [proxy]}}\nnetworks: {proxy: {external: true}}\n")}
 		}, []string{"network proxy is external", "deployer makes no external network"}},
+		"taken container_name": {func(b *bench) gittest.Files {
+			b.target.names = []string{"service web: container_name front is taken by a container of project other"}
+			return gittest.Files{"shop/compose.yaml": gittest.Text("services: {web: {image: \"app:2\", container_name: front}}\n")}
+		}, []string{"container_name front is taken", "another container_name or none"}},
 		"images of the way back are gone": {func(b *bench) gittest.Files {
 			b.target.lose("app:1")
 			return b.app("shop", "app:2", "")

@@ -28,6 +28,7 @@ type fakeTarget struct {
 	refs       map[string]string                       // image id → reference
 	absent     []string                                // references that cannot be pulled, ids that are gone
 	volumes    []string                                // what VolumeProblems finds
+	names      []string                                // what NameProblems finds
 	networks   []string                                // what NetworkProblems finds
 	kept       map[string][]string                     // what KeepImages was told last, by stack
 	mounted    []string                                // what containers mount
@@ -204,6 +205,12 @@ func (f *fakeTarget) NetworkProblems(context.Context, *project.Project) ([]strin
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.networks, nil
+}
+
+func (f *fakeTarget) NameProblems(context.Context, *project.Project) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.names, nil
 }
 
 func (f *fakeTarget) Apply(ctx context.Context, p *project.Project, o project.ApplyOptions) error {

@@ -41,16 +41,16 @@ type app struct {
 	// Made when they are first needed and kept for the life of the app, since a
 	// mirror's folder belongs to one Mirror. A setup that does not use one has
 	// it closed; a run that still does opens again what it needs.
-	mirrors map[string]*gitsync.Mirror // by repository
-	targets map[string]*compose.Target // by what they are made of
-	home    map[*compose.Target]bool   // those on which deployer itself was looked for
+	mirrors map[string]*gitsync.Mirror        // by repository
+	targets map[string]*compose.Target        // by what they are made of
+	home    map[*compose.Target]*compose.Home // by where deployer itself was looked for; nil where it was not found
 
 	teardown []func() error
 }
 
 func newApp(ctx context.Context, c *config.Config, log *slog.Logger) (a *app, err error) {
 	a = &app{
-		started: c, log: log, container: ownContainer(), home: map[*compose.Target]bool{},
+		started: c, log: log, container: ownContainer(), home: map[*compose.Target]*compose.Home{},
 		mirrors: map[string]*gitsync.Mirror{}, targets: map[string]*compose.Target{},
 	}
 	defer func() {

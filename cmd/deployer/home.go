@@ -43,7 +43,7 @@ func containerOf(mountinfo string) string {
 // what it is here. An Engine elsewhere need not answer: the target looks for
 // itself before it changes anything.
 func (a *app) atHome(ctx context.Context, want config.Target, target *compose.Target) error {
-	if a.container == "" || a.home[target] {
+	if _, looked := a.home[target]; a.container == "" || looked {
 		return nil
 	}
 	ctx, done := context.WithTimeout(ctx, homeLimit)
@@ -62,7 +62,7 @@ func (a *app) atHome(ctx context.Context, want config.Target, target *compose.Ta
 			return exitError{exitUsage, err}
 		}
 	}
-	a.home[target] = true
+	a.home[target] = home
 	return nil
 }
 

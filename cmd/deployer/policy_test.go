@@ -49,15 +49,27 @@ func TestRealNameFollowsSymlinksAsFarAsThereIsSomething(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(dir, "here")); err != nil {
 		t.Fatal(err)
 	}
+	for name, target := range map[string]string{"up": "../../../../../../../../no-root", "loop": "loop"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := realName(dir + "/loop"); err == nil {
+		t.Error("a symlink to itself is followed")
+	}
 	for path, want := range map[string]string{
+		dir + "/up":            "/no-root",
+		dir + "/up/new/file":   "/no-root/new/file",
+		dir + "/dangling/x":    "/run/docker.sock.not.there/x",
+		dir + "/here/up":       "/no-root",
 		dir + "/here":          dir,
 		dir + "/here/new/file": dir + "/new/file",
 		dir + "/dangling":      "/run/docker.sock.not.there",
 		dir + "/../" + filepath.Base(dir) + "/here": dir,
 		"/no/such/path": "/no/such/path",
 	} {
-		if got := realName(path); got != want {
-			t.Errorf("%s is %s, want %s", path, got, want)
+		if got, err := realName(path); err != nil || got != want {
+			t.Errorf("%s is %s, want %s (%v)", path, got, want, err)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (a *app) stack(c *config.Config, stack *config.Stack, target *compose.Targe
 	if err != nil {
 		return nil, err
 	}
-	judge, err := a.policy(c, stack, shelf)
+	judge, err := a.policy(c, stack, shelf, target)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -69,9 +70,7 @@ func (j *judge) namespaces(subject string, c *types.ContainerSpec) {
 			j.find(finding{rule: n.rule, from: baseline, subject: subject, what: n.key + ": host", why: n.why,
 				remedy: "take it out"})
 		case strings.HasPrefix(n.value, "container:"):
-			j.find(finding{rule: "container_namespace", from: baseline, subject: subject, what: n.key + ": " + n.value,
-				why:    "it enters a container that may be of another project, or deployer's own",
-				remedy: "share with a service of this project: service:NAME"})
+			j.otherContainer(subject, n.key+": "+n.value, "share with a service of this project: service:NAME")
 		}
 	}
 	for _, from := range c.VolumesFrom {
@@ -81,6 +80,11 @@ func (j *judge) namespaces(subject string, c *types.ContainerSpec) {
 				remedy: "name the volumes under volumes:"})
 		}
 	}
+}
+
+func (j *judge) otherContainer(subject, what, remedy string) {
+	j.find(finding{rule: "container_namespace", from: baseline, subject: subject, what: what,
+		why: "it enters a container that may be of another project, or deployer's own", remedy: remedy})
 }
 
 // takesOver are capabilities that lead out of the container, or change the host.
@@ -133,7 +137,7 @@ func (j *judge) securityOptions(subject string, options []string) {
 		case "systempaths":
 			why = "it uncovers the parts of /proc and /sys that the Engine hides"
 		case "no-new-privileges":
-			if value == "false" {
+			if on, err := strconv.ParseBool(value); value != "" && (err != nil || !on) {
 				why = "it turns off what keeps programs from gaining rights"
 			}
 		case "label":
@@ -173,6 +177,8 @@ func (j *judge) build(subject string, b *types.BuildConfig) {
 	if b == nil {
 		return
 	}
+	j.find(finding{rule: "registry", from: onDemand, parameter: "build", subject: subject, what: "build:",
+		why: "what its Dockerfile begins with may come from any registry", remedy: "build it elsewhere, and name the image in a registry that is allowed"})
 	j.privileged(subject, "build: privileged: true", b.Privileged)
 	for _, e := range b.Entitlements {
 		switch e {
@@ -182,8 +188,11 @@ func (j *judge) build(subject string, b *types.BuildConfig) {
 			j.hostNetwork(subject, "build: entitlements: "+e)
 		}
 	}
-	if b.Network == "host" {
+	switch {
+	case b.Network == "host":
 		j.hostNetwork(subject, "build: network: host")
+	case strings.HasPrefix(b.Network, "container:"):
+		j.otherContainer(subject, "build: network: "+b.Network, "leave the network of a build to the Engine")
 	}
 }
 

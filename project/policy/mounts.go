@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -14,8 +13,12 @@ import (
 // sensitive are folders of the host that are nobody's data: with one of them,
 // or with a folder that they lie in, a container reads or changes the host.
 var sensitive = []string{
-	"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
-	"/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet", "/var/log", "/var/run", "/var/spool/cron",
+	"/bin", "/boot", "/dev", "/efi", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc", "/root", "/run", "/sbin",
+	"/snap", "/sys", "/usr",
+	"/opt/cni", "/opt/containerd", "/var/backups", "/var/lib/apt", "/var/lib/cloud", "/var/lib/containerd", "/var/lib/containers",
+	"/var/lib/docker", "/var/lib/dpkg", "/var/lib/kubelet", "/var/lib/libvirt", "/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines",
+	"/var/lib/rancher", "/var/lib/rpm", "/var/lib/snapd", "/var/lib/systemd", "/var/log", "/var/run", "/var/snap", "/var/spool/at",
+	"/var/spool/cron",
 }
 
 // harmless are paths below them that show nothing of the host when they are
@@ -27,7 +30,7 @@ var harmless = []string{
 
 // sockets are where Engines usually listen. Whoever reaches one is root.
 var sockets = []string{
-	"/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/run/buildkit/buildkitd.sock",
+	"/run/docker.sock", "/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock", "/run/buildkit/buildkitd.sock",
 }
 
 func (j *judge) mounts(subject, service string, c *types.ContainerSpec) {
@@ -35,6 +38,10 @@ func (j *judge) mounts(subject, service string, c *types.ContainerSpec) {
 		j.socket(subject, "use_api_socket: true")
 	}
 	for _, v := range c.Volumes {
+		if v.Type == types.VolumeTypeImage {
+			j.image(subject, v.Source)
+			continue
+		}
 		if v.Type != types.VolumeTypeBind && !path.IsAbs(v.Source) {
 			continue
 		}
@@ -66,7 +73,12 @@ func (j *judge) data(subject, source string) {
 	if h.Resolve == nil || h.Data == "" {
 		return
 	}
-	if real := h.Resolve(source); !below(h.Resolve(h.Data), real) {
+	real, err := h.Resolve(source)
+	if err != nil {
+		j.find(finding{rule: "host_path", from: baseline, parameter: source, subject: subject, what: "mount of " + source,
+			why:    "whether a symlink on the way leads out of the stack's data cannot be seen: " + err.Error(),
+			remedy: "mount a folder above it, or let deployer's user pass through (chmod o+x)"})
+	} else if !below(h.resolved(h.Data), real) {
 		j.find(finding{rule: "host_path", from: baseline, parameter: real, subject: subject, what: "mount of " + source,
 			why:    "a symlink in the stack's data leads out of it, to " + real,
 			remedy: "remove the symlink on the server"})
@@ -79,7 +91,7 @@ func (j *judge) hostPath(subject, what, source string, readOnly bool) {
 	written := path.Clean(source)
 	names := []string{unalias(written)}
 	if h := j.policy.host; h.Resolve != nil {
-		if real := unalias(h.Resolve(written)); real != names[0] {
+		if real := unalias(h.resolved(written)); real != names[0] {
 			names = append(names, real)
 		}
 	}
@@ -111,7 +123,13 @@ func (j *judge) isSensitive(p string, readOnly bool) bool {
 	if readOnly && slices.ContainsFunc(harmless, func(h string) bool { return below(h, p) }) {
 		return false
 	}
-	return slices.ContainsFunc(sensitive, func(s string) bool { s = unalias(s); return below(s, p) || below(p, s) })
+	folders := sensitive
+	if h := j.policy.host; h.Root != nil {
+		if root := h.Root(); root != "" {
+			folders = append(slices.Clone(folders), root)
+		}
+	}
+	return slices.ContainsFunc(folders, func(s string) bool { s = unalias(s); return below(s, p) || below(p, s) })
 }
 
 // owned judges whether a path shows what is deployer's own.
@@ -119,8 +137,8 @@ func (j *judge) owned(subject, what string, names []string) {
 	for _, own := range j.policy.host.Own {
 		own := path.Clean(own)
 		places := []string{unalias(own)}
-		if r := j.policy.host.Resolve; r != nil {
-			places = append(places, unalias(r(own)))
+		if h := j.policy.host; h.Resolve != nil {
+			places = append(places, unalias(h.resolved(own)))
 		}
 		for _, place := range places {
 			for _, name := range names {
@@ -145,8 +163,8 @@ func (j *judge) sockets() []string {
 	all := slices.Clone(sockets)
 	for _, s := range j.policy.host.Sockets {
 		all = append(all, unalias(path.Clean(s)))
-		if r := j.policy.host.Resolve; r != nil {
-			all = append(all, unalias(r(s)))
+		if h := j.policy.host; h.Resolve != nil {
+			all = append(all, unalias(h.resolved(s)))
 		}
 	}
 	return all
@@ -158,57 +176,4 @@ func unalias(p string) string {
 		return strings.TrimPrefix(p, "/var")
 	}
 	return p
-}
-
-// network and memory are file systems that a volume may be without showing
-// anything of the host.
-var (
-	memory  = []string{"tmpfs"}
-	network = []string{"nfs", "nfs4", "cifs", "smb3"}
-)
-
-// volumes judges named volumes that stand for something of the host.
-func (j *judge) volumes() {
-	for _, name := range slices.Sorted(maps.Keys(j.project.Compose.Volumes)) {
-		v := j.project.Compose.Volumes[name]
-		subject := "volume " + name
-		if v.Driver != "" && v.Driver != "local" {
-			j.find(finding{rule: "volume_driver", from: strict, parameter: v.Driver, subject: subject, what: "driver: " + v.Driver,
-				why: "what a driver mounts, and from where, is the driver's to say", remedy: "use the local driver"})
-			continue
-		}
-		j.volume(subject, v.DriverOpts)
-	}
-}
-
-func (j *judge) volume(subject string, options types.Options) {
-	kind, device := options["type"], options["device"]
-	if device != "" && options["o"] == "bind" && slices.ContainsFunc(j.project.Mounts, func(m project.Mount) bool {
-		return m.Service == "" && m.Kind == project.MountData && m.Host == device
-	}) {
-		j.data(subject, device)
-		return
-	}
-	switch {
-	case len(options) == 0, slices.Contains(memory, kind):
-		return
-	case slices.Contains(network, kind):
-		j.find(finding{rule: "volume_driver", from: strict, parameter: kind, subject: subject, what: "driver_opts: type: " + kind,
-			why: "it mounts a share of another machine", remedy: "use a volume of this host"})
-		return
-	case kind != "" && kind != "none" && kind != "bind":
-		j.find(finding{rule: "volume_driver", from: baseline, parameter: kind, subject: subject, what: "driver_opts: type: " + kind,
-			why: "it mounts a file system of the host: its disk, its kernel's or an overlay of any folder", remedy: "take driver_opts out"})
-	}
-	if path.IsAbs(device) {
-		j.hostPath(subject, "driver_opts: device: "+device, device, strings.Contains(","+options["o"]+",", ",ro,"))
-	}
-	for _, option := range strings.Split(options["o"], ",") { // lowerdir=/a:/b
-		_, value, _ := strings.Cut(option, "=")
-		for _, p := range strings.Split(value, ":") {
-			if path.IsAbs(p) {
-				j.hostPath(subject, "driver_opts: o: "+option, p, false)
-			}
-		}
-	}
 }

@@ -17,13 +17,24 @@ type Host struct {
 	// Own are files and folders of deployer itself: its data, its configuration,
 	// the keys and secrets that it reads, its folder on tmpfs.
 	Own []string
+	// Volumes are the named volumes that deployer's own container mounts.
+	Volumes []string
 	// Sockets are those of Engines, besides the usual ones.
 	Sockets []string
+	// Root is the folder that the Engine keeps images and volumes in; empty where
+	// it is not known. nil: the usual one.
+	Root func() string
 	// Data is the folder that the stack's own untracked files are kept in.
 	Data string
-	// Resolve follows the symlinks of a path as far as it exists; nil where the
-	// Engine's disk is not this machine's.
-	Resolve func(path string) string
+	// Resolve follows the symlinks of a path; nil where the Engine's disk is not
+	// this machine's. With an error it has followed them as far as it may look.
+	Resolve func(path string) (string, error)
+}
+
+// resolved is where a path leads to, as far as can be seen.
+func (h *Host) resolved(path string) string {
+	real, _ := h.Resolve(path)
+	return real
 }
 
 // Safeguards are what the stack does for its own safety, by pipeline.yaml.

@@ -103,6 +103,7 @@ var rows = []struct {
 	{"privileged build", "baseline", []string{"privileged"}, []string{"privileged"}, []string{"build: {context: ., privileged: true}"}},
 	{"insecure build", "baseline", []string{"privileged"}, []string{"privileged"}, []string{"build: {context: ., entitlements: [security.insecure]}"}},
 	{"build on the host's network", "baseline", []string{"host_network"}, []string{"host_network"}, []string{"build: {context: ., network: host}"}},
+	{"build on a container's network", "baseline", []string{"container_namespace"}, []string{"container_namespace"}, []string{"build: {context: ., network: \"container:other\"}"}},
 	{"network_mode", "baseline", []string{"host_network"}, []string{"host_network"}, []string{"network_mode: host"}},
 	{"network named host", "baseline", []string{"host_network"}, []string{"host_network"}, []string{"networks: [n]", "top networks: {n: {external: true, name: host}}"}},
 	{"network of driver host", "baseline", []string{"host_network"}, []string{"host_network"}, []string{"networks: [n]", "top networks: {n: {driver: host}}"}},
@@ -123,10 +124,13 @@ var rows = []struct {
 	{"device rule", "baseline", []string{"device"}, []string{"device"}, []string{`device_cgroup_rules: ["b 8:0 rwm"]`}},
 	{"gpus", "strict", []string{"gpu"}, []string{"gpu"}, []string{"gpus: all"}},
 	{"reserved gpus", "strict", []string{"gpu"}, []string{"gpu"}, []string{"deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}"}},
+	{"device by a reservation", "baseline", []string{"device"}, []string{"device:vendor.com/class=disk"}, []string{"deploy: {resources: {reservations: {devices: [{driver: cdi, device_ids: [vendor.com/class=disk], capabilities: [x]}]}}}"}},
+	{"device by gpus", "baseline", []string{"device"}, []string{"device:vendor.com/class=disk"}, []string{"gpus: [{driver: cdi, device_ids: [vendor.com/class=disk]}]"}},
 	{"seccomp", "baseline", []string{"security_opt"}, []string{"security_opt:seccomp:unconfined"}, []string{"security_opt: [\"seccomp:unconfined\"]"}},
 	{"seccomp, other spelling", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [seccomp=unconfined]"}},
 	{"apparmor", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [\"apparmor:unconfined\"]"}},
 	{"no-new-privileges", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [\"no-new-privileges:false\"]"}},
+	{"no-new-privileges, other spelling", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [\"no-new-privileges=F\"]"}},
 	{"SELinux off", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [\"label:disable\"]"}},
 	{"SELinux type", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [\"label=type:spc_t\"]"}},
 	{"system paths", "baseline", []string{"security_opt"}, []string{"security_opt"}, []string{"security_opt: [systempaths=unconfined]"}},
@@ -134,6 +138,7 @@ var rows = []struct {
 	{"socket", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{`volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro"]`}},
 	{"socket, long", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{`volumes: [{type: bind, source: /run/docker.sock, target: /s}]`}},
 	{"socket, unclean", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{`volumes: ["/srv/../var/run//docker.sock:/s"]`}},
+	{"socket of the Engine's own containerd", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{`volumes: ["/var/run/docker/containerd/containerd.sock:/s"]`}},
 	{"socket of the target", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{`volumes: ["/srv/engine/docker.sock:/s"]`}},
 	{"socket by its API key", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{"use_api_socket: true"}},
 	{"socket of pre_start", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{`pre_start: [{command: "id", volumes: ["/run/docker.sock:/s"]}]`}},
@@ -143,6 +148,8 @@ var rows = []struct {
 	{"deployer's tmpfs", "none", []string{"deployer_files"}, []string{"deployer_files"}, []string{`volumes: ["/dev/shm/deployer/other:/k"]`}},
 
 	{"sensitive path", "baseline", []string{"host_path"}, []string{"host_path:/etc/ssh"}, []string{`volumes: ["/etc/ssh:/x:ro"]`}},
+	{"scripts that root runs at the next boot", "baseline", []string{"host_path"}, []string{"host_path:/var/lib/cloud"}, []string{`volumes: ["/var/lib/cloud/scripts:/x"]`}},
+	{"scripts that root runs with the next package", "baseline", []string{"host_path"}, []string{"host_path:/var/lib/dpkg"}, []string{`volumes: ["/var/lib/dpkg/info:/x"]`}},
 	{"sensitive path, long", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{`volumes: [{type: bind, source: /root/.ssh, target: /x, read_only: true}]`}},
 	{"writable zone", "baseline", []string{"host_path"}, []string{"host_path:/etc/localtime"}, []string{`volumes: ["/etc/localtime:/etc/localtime"]`}},
 	{"zone", "strict", []string{"host_path"}, []string{"host_path:/etc/localtime"}, []string{`volumes: ["/etc/localtime:/etc/localtime:ro"]`}},
@@ -156,6 +163,10 @@ var rows = []struct {
 	{"volume of processes", "baseline", []string{"volume_driver"}, []string{"volume_driver:proc"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: proc, device: proc}}}`}},
 	{"volume of the socket", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: none, o: bind, device: /srv/engine}}}`}},
 	{"volume of a share", "strict", []string{"volume_driver"}, []string{"volume_driver:nfs"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: nfs, o: "addr=10.0.0.1", device: ":/x"}}}`}},
+	{"volume that binds, as memory", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: tmpfs, o: "size=1m,bind", device: /root}}}`}},
+	{"volume that binds, as a share", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: nfs, o: rbind, device: /root}}}`}},
+	{"volume that binds the socket, as memory", "none", []string{"docker_socket"}, []string{"docker_socket"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver_opts: {type: tmpfs, o: bind, device: /srv/engine}}}`}},
+	{"volume of a driver that binds", "baseline", []string{"host_path"}, []string{"host_path:/root"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver: local-persist, driver_opts: {mountpoint: /root}}}`}},
 	{"volume of a driver", "strict", []string{"volume_driver"}, []string{"volume_driver:rclone"}, []string{"volumes: [\"v:/x\"]", `top volumes: {v: {driver: rclone}}`}},
 
 	{"low port", "strict", []string{"published_port"}, []string{"published_port:443"}, []string{`ports: ["127.0.0.1:443:443"]`}},
@@ -164,10 +175,12 @@ var rows = []struct {
 	{"range of ports", "strict", []string{"published_port"}, []string{"published_port:8000-8100"}, []string{`ports: [{target: 80, published: "8000-8010"}]`}},
 	{"a port that the Engine chooses", "strict", []string{"published_port"}, []string{"published_port"}, []string{`ports: ["443"]`}},
 	{"latest", "strict", []string{"latest_tag"}, []string{"latest_tag"}, []string{"image: nginx:latest"}},
+	{"latest of a mounted image", "strict", []string{"latest_tag"}, []string{"latest_tag"}, []string{"volumes: [{type: image, source: ghcr.io/acme/data, target: /d}]"}},
 	{"no tag", "strict", []string{"latest_tag"}, []string{"latest_tag"}, []string{"image: registry.example.com:5000/nginx"}},
 	{"no digest", "deny", []string{"no_digest"}, nil, []string{"image: nginx:1.27"}},
 	{"registry", "deny", []string{"registry"}, []string{"registry:docker.io/library"}, []string{"image: nginx:1.27"}},
 	{"registry of an organisation", "deny", []string{"registry"}, []string{"registry:ghcr.io/acme"}, []string{"image: ghcr.io/acme/app:1"}},
+	{"registry of a mounted image", "deny", []string{"registry"}, []string{"registry:ghcr.io/acme", "registry:docker.io"}, []string{"volumes: [{type: image, source: \"ghcr.io/acme/data:1\", target: /d}]"}},
 	{"cgroup_parent", "strict", []string{"cgroup_parent"}, []string{"cgroup_parent"}, []string{"cgroup_parent: /system.slice"}},
 	{"sysctl", "strict", []string{"sysctl"}, []string{"sysctl:net.core.somaxconn"}, []string{"sysctls: {net.core.somaxconn: 1024}"}},
 	{"sysctl, list", "strict", []string{"sysctl"}, []string{"sysctl:net.core.somaxconn"}, []string{"sysctls: [net.core.somaxconn=1024]"}},
@@ -316,16 +329,18 @@ func TestNothingHidesFromTheResolvedProject(t *testing.T) {
 func TestSymlinksAreFollowed(t *testing.T) {
 	h := host
 	h.Data = "/var/lib/deployer/stacks/shop/data"
-	h.Resolve = func(p string) string {
+	h.Resolve = func(p string) (string, error) {
 		switch p {
 		case "/opt/sock":
-			return "/run/docker.sock"
+			return "/run/docker.sock", nil
 		case "/opt/etc":
-			return "/etc"
+			return "/etc", nil
 		case h.Data + "/link":
-			return "/srv/others"
+			return "/srv/others", nil
+		case h.Data + "/closed/link":
+			return p, os.ErrPermission
 		}
-		return p
+		return p, nil
 	}
 	pol, err := policy.New("baseline", []string{"host_path:/opt"}, nil, h)
 	if err != nil {
@@ -333,11 +348,56 @@ func TestSymlinksAreFollowed(t *testing.T) {
 	}
 	for source, want := range map[string][]string{
 		"/opt/sock": {"docker_socket"}, "/opt/etc": {"deployer_files", "host_path"}, "/opt/app": nil,
-		"./link": {"host_path"}, "./data": nil,
+		"./link": {"host_path"}, "./closed/link": {"host_path"}, "./data": nil,
 	} {
 		got := rulesOf(pol.Judge(load(t, map[string]string{"compose.yaml": web(fmt.Sprintf("volumes: [%q]", source+":/x"))}), good))
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: refused by %v, want %v", source, got, want)
+		}
+	}
+}
+
+// The image that a Dockerfile begins with is none of the compose file.
+func TestBuildsAreRefusedWhereRegistriesAre(t *testing.T) {
+	p := load(t, map[string]string{"compose.yaml": web("build: {context: .}"), "Dockerfile": "FROM ghcr.io/other/base\n"})
+	for allow, want := range map[string][]string{"registry:docker.io/library": {"registry"}, "registry:docker.io/library registry:build": nil} {
+		if got := rulesOf(judge(t, "none", strings.Fields(allow), []string{"registry"}, p, good)); !slices.Equal(got, want) {
+			t.Errorf("with %s allowed: refused by %v, want %v", allow, got, want)
+		}
+	}
+}
+
+func TestFolderOfTheEngineIsTheHosts(t *testing.T) {
+	h := host
+	h.Root = func() string { return "/data/docker" }
+	pol, err := policy.New("baseline", nil, nil, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string][]string{
+		"/data/docker/volumes/other_db/_data": {"host_path"}, "/data": {"host_path"}, "/data/app": nil,
+	} {
+		got := rulesOf(pol.Judge(load(t, map[string]string{"compose.yaml": web(fmt.Sprintf("volumes: [%q]", source+":/x"))}), good))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: refused by %v, want %v", source, got, want)
+		}
+	}
+}
+
+// What deployer's own container mounts as a volume is nobody else's, in any spelling.
+func TestVolumesOfDeployerAreNotMountable(t *testing.T) {
+	h := host
+	h.Volumes = []string{"deployer_etc"}
+	for _, top := range []string{"{external: true, name: deployer_etc}", "{name: deployer_etc}"} {
+		p := load(t, map[string]string{"compose.yaml": web(`volumes: ["vol:/x:ro"]`, "top volumes: {vol: "+top+"}")})
+		for allow, want := range map[string][]string{"docker_socket": {"deployer_files"}, "deployer_files:deployer_etc": nil} {
+			pol, err := policy.New("none", []string{allow}, nil, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := rulesOf(pol.Judge(p, good)); !slices.Equal(got, want) {
+				t.Errorf("%s, with %s allowed: refused by %v, want %v", top, allow, got, want)
+			}
 		}
 	}
 }
@@ -385,7 +445,7 @@ func TestHarmlessProjectsPassStrict(t *testing.T) {
 		lines := slices.DeleteFunc(slices.Clone(harmlessLines), func(string) bool { return random.IntN(2) == 0 })
 		text := web(append(lines,
 			"top   db: {image: \"postgres:16"+pinned+"\", volumes: [\"data:/data\"]}",
-			"top networks: {inner: {internal: true}}", "top volumes: {data: {}, ram: {driver_opts: {type: tmpfs, device: tmpfs, o: \"size=1m\"}}, own: {driver_opts: {type: none, o: bind, device: ./vol}}}",
+			"top networks: {inner: {internal: true}}", "top volumes: {data: {}, ram: {driver_opts: {type: tmpfs, device: tmpfs, o: \"size=1m\"}}, own: {driver: local, driver_opts: {type: none, o: bind, device: ./vol}}}",
 			"top configs: {c: {file: ./conf/a}}", "top secrets: {s: {environment: TOKEN}}")...)
 		text = strings.Replace(text, "nginx:1.27", "nginx:1.27"+pinned, 1)
 		p := load(t, map[string]string{"compose.yaml": text, "conf/a": "a", "Dockerfile": "FROM scratch\n"}, "TOKEN=t0ken")

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,7 @@ type application struct {
 	changes  []state.ServiceChange
 	detached []string // services with a container that has lost a network
 	settled  []string // services whose containers somebody else has made, and that stay
+	counted  []string // of those the ones that are to be more, fewer or started
 }
 
 func (t *Target) compare(ctx context.Context, p *project.Project, o project.ApplyOptions) (*application, error) {
@@ -80,7 +82,7 @@ func (t *Target) compare(ctx context.Context, p *project.Project, o project.Appl
 	if a.changes, err = plan(want, a.have, foreign); err != nil {
 		return nil, err
 	}
-	a.settled = settledOf(a.changes, a.have, foreign)
+	a.settled, a.counted = settledOf(a.changes, a.have, foreign)
 	return a, err
 }
 
@@ -91,7 +93,7 @@ func (a *application) run(ctx context.Context) error {
 		return nil
 	}
 	if what != "" {
-		if err := a.checkExternalNetworks(ctx); err != nil {
+		if err := errors.Join(a.checkExternalNetworks(ctx), a.checkNames(ctx)); err != nil {
 			return err
 		}
 		if a.options.Changing != nil {

@@ -42,18 +42,25 @@ func (a *application) converge(ctx context.Context) error {
 }
 
 // settledOf names the services that stay though Compose would recreate them:
-// it knows its containers by a hash of their spelling.
-func settledOf(changes []state.ServiceChange, have []project.Container, foreign map[string]string) []string {
-	var names []string
-	for _, c := range have {
-		if why, ok := foreign[c.ID]; !ok || why != "" || slices.Contains(names, c.Service) {
-			continue
+// it knows its containers by a hash of their spelling. Those that are only to
+// be more, fewer or started are the ones that are counted.
+func settledOf(changes []state.ServiceChange, have []project.Container, foreign map[string]string) (settled, counted []string) {
+	for _, change := range changes {
+		others, differ := false, false
+		for _, c := range have {
+			if why, ok := foreign[c.ID]; ok && c.Service == change.Name {
+				others, differ = true, differ || why != ""
+			}
 		}
-		if slices.ContainsFunc(changes, func(s state.ServiceChange) bool { return s.Name == c.Service && s.Action == state.ActionKeep }) {
-			names = append(names, c.Service)
+		switch {
+		case !others || differ:
+		case change.Action == state.ActionKeep:
+			settled = append(settled, change.Name)
+		case change.Action == state.ActionRecreate && (change.Why == notRunning || strings.HasPrefix(change.Why, otherCount)):
+			counted = append(counted, change.Name)
 		}
 	}
-	return names
+	return settled, counted
 }
 
 // createOptions lets Compose recreate what differs by its hash, and makes it
@@ -74,17 +81,23 @@ func (a *application) createOptions() []api.CreateOptions {
 		}
 	}
 	var all []api.CreateOptions
-	if len(a.settled) > 0 {
+	apart := slices.Concat(a.settled, a.counted)
+	if len(apart) > 0 {
 		o.RecreateDependencies = api.RecreateNever
-		o.Services = slices.DeleteFunc(a.want.ServiceNames(), func(name string) bool { return slices.Contains(a.settled, name) })
+		o.Services = slices.DeleteFunc(a.want.ServiceNames(), func(name string) bool { return slices.Contains(apart, name) })
 		if len(o.Services) > 0 {
 			all = append(all, o)
 		}
 	}
+	if len(a.counted) > 0 {
+		counted := o
+		counted.Services, counted.Recreate = a.counted, api.RecreateNever
+		all = append(all, counted)
+	}
 	if len(forced) > 0 {
 		o.Services, o.Recreate = forced, api.RecreateForce
 	}
-	if len(a.settled) == 0 || len(forced) > 0 {
+	if len(apart) == 0 || len(forced) > 0 {
 		all = append(all, o)
 	}
 	return all

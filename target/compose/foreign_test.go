@@ -9,6 +9,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/compose/v5/pkg/api"
+	"github.com/docker/docker/api/types/container"
 
 	"deployer/project"
 	"deployer/state"
@@ -168,6 +169,30 @@ func TestRunningProjectIsReadSoThatNothingOfItDiffers(t *testing.T) {
 	}
 	if _, err := r.engine.VolumeInspect(t.Context(), r.name+"_data"); err != nil {
 		t.Error(err)
+	}
+}
+
+// More or fewer of the same, and a start, are no reason to recreate a container
+// that somebody else has made.
+func TestOtherCountOfAHandmadeServiceRecreatesNothing(t *testing.T) {
+	r := newRig(t)
+	const text = "services:\n  web: {image: IMAGE, command: [serve], scale: 2, volumes: [\"data:/data\"]}\n  db: {image: IMAGE, command: [serve], restart: always}\nvolumes: {data: {}}\n"
+	r.byHand(t.TempDir(), text)
+	before := r.containers()
+	r.mustApply(r.resolve(strings.Replace(text, "scale: 2", "scale: 3", 1)))
+	r.same(before, "web-1", "web-2", "db-1")
+	if now := r.containers(); len(now) != 4 || now["web-3"].State != "running" {
+		t.Errorf("%v", now)
+	}
+	if err := r.engine.ContainerStop(t.Context(), before["db-1"].ID, container.StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.mustApply(r.resolve(strings.Replace(text, "scale: 2", "scale: 3", 1)))
+	r.same(before, "db-1")
+	r.mustApply(r.resolve(strings.Replace(text, "scale: 2", "scale: 1", 1)))
+	r.same(before, "db-1")
+	if now := r.containers(); len(now) != 2 {
+		t.Errorf("%v", now)
 	}
 }
 

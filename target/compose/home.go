@@ -68,6 +68,17 @@ func (h *Home) HostPath(folder string) string {
 	return host
 }
 
+// Volumes are the names of the volumes that deployer's own container mounts.
+func (h *Home) Volumes() []string {
+	var out []string
+	for _, m := range h.own.Mounts {
+		if m.Type == mount.TypeVolume {
+			out = append(out, m.Name)
+		}
+	}
+	return out
+}
+
 const (
 	probeLabel  = "deployer.probe" // its value is the id of the container that asks
 	probePrefix = ".probe-"

@@ -49,6 +49,9 @@ func (t *Target) tidy(ctx context.Context, observed []project.Container) error {
 			err = t.removeContainer(ctx, c.ID)
 		case ok:
 			err = t.engine.ContainerRename(ctx, c.ID, name)
+			if cerrdefs.IsConflict(err) { // somebody else has it: what comes next replaces this one
+				err = nil
+			}
 		case c.State == "paused":
 			err = t.engine.ContainerUnpause(ctx, c.ID)
 		}

@@ -71,7 +71,11 @@ func byService(observed []project.Container) map[string][]project.Container {
 	return have
 }
 
-const sharesWith = "shares a namespace or volumes with "
+const (
+	sharesWith = "shares a namespace or volumes with "
+	otherCount = "replicas "
+	notRunning = "not running"
+)
 
 type comparison struct {
 	want    *types.Project
@@ -136,11 +140,11 @@ func (c *comparison) difference(name string) (string, error) {
 		}
 	}
 	if len(have) != s.GetScale() {
-		return fmt.Sprintf("replicas %d → %d", len(have), s.GetScale()), nil
+		return fmt.Sprintf(otherCount+"%d → %d", len(have), s.GetScale()), nil
 	}
 	for _, container := range have {
 		if !lives(container, endsByItself(c.want, name)) {
-			return "not running", nil
+			return notRunning, nil
 		}
 	}
 	return "", nil
