@@ -41,7 +41,7 @@ func (x *Execution) buildImages(ctx context.Context) error {
 			}
 			tag, reused, err := builder.Build(ctx, x.Stack.ShelfName(), b, x.Log)
 			if err != nil {
-				return "", WithHint(err, "the log has what the build said; correct it and push again")
+				return "", hintElse(err, "the log has all that the build said; correct it and push again")
 			}
 			x.Project.Built(b, tag)
 			how := "built"
