@@ -130,6 +130,22 @@ func TestRollbackWhoseImagesAreGoneChangesNothing(t *testing.T) {
 	}
 }
 
+// After a forced push what was deployed before can be deployed again; what
+// never was cannot.
+func TestCommitThatLeftTheBranchIsDeployedAgainWhereItsReleaseIsRecorded(t *testing.T) {
+	b := newBench(t).serve()
+	first, second := twice(b)
+	never := b.commit("never deployed", b.app("shop", "app:2", "verify: [{check: containers}]\n"))
+	b.repo.Reset("main", first.Commit)
+	b.ends(b.deploy(state.RunTarget{}), state.RunSucceeded)
+	b.ends(b.deploy(state.RunTarget{Commit: second.Commit}), state.RunSucceeded)
+	if s := b.stack("shop"); s.Live.ID != second.Release || s.Pin == nil || s.Pin.Commit != second.Commit {
+		t.Errorf("live %s, pin %+v", s.Live.ID, s.Pin)
+	}
+	_, err := b.queue.Deploy(t.Context(), "shop", by("ops", ""), state.RunTarget{Commit: never})
+	b.refused(err, "is not on branch main")
+}
+
 func TestOlderCommitPinsAndTheHeadUnpins(t *testing.T) {
 	b := newBench(t).serve()
 	first, second := twice(b)
