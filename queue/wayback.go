@@ -31,6 +31,6 @@ func (q *Queue) wayBackReading(ctx context.Context, stack *pipeline.Stack, known
 	return &state.Reading{
 		Key: "way back", Check: "way back", Status: state.StepFailed, At: at, Since: at, Took: at.Sub(started),
 		Message: fmt.Sprintf("release %s could not be run again: its images are no longer on the Engine: %s", state.ShortCommit(known.LastGood.Commit), strings.Join(missing, ", ")),
-		Hint:    "load or pull them again, or push: the next release that is verified is the one to go back to",
+		Hint:    pipeline.HowToReload(known.LastGood, missing) + ", or push: the next release that is verified is the one to go back to",
 	}
 }
