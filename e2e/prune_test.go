@@ -118,7 +118,7 @@ func (s *prunedStack) mustSay(health, image string, want ...string) {
 			continue
 		}
 		got = append(got, r.Check+" "+r.Status)
-		if !strings.Contains(r.Message, "its images are no longer on the Engine: "+image) || !strings.Contains(r.Hint, "load or pull them again") ||
+		if !strings.Contains(r.Message, "its images are no longer on the Engine: "+image) || !strings.Contains(r.Hint, "load them again") ||
 			code != 0 || !strings.Contains(status, "could not be run again") || !strings.Contains(status, r.Hint) {
 			s.t.Errorf("%+v, and status says with exit code %d\n%s", r, code, status)
 		}

@@ -40,7 +40,8 @@ func (r Remote) explain(ctx context.Context, l login, err error) error {
 		kinds, err, hint = []error{ErrUnreachable, cause}, cause, ""
 	}
 	text := fmt.Sprintf("%s: %s", r.Address(), kinds[0])
-	if detail := oneLine(scrub(err.Error(), l.user, l.password)); detail != kinds[0].Error() {
+	detail := strings.TrimPrefix(oneLine(scrub(err.Error(), l.user, l.password)), kinds[0].Error())
+	if detail = strings.Trim(detail, ": "); detail != "" {
 		text += ": " + detail
 	}
 	return &opError{text: text, hint: hint, kinds: kinds}

@@ -44,6 +44,9 @@ func TestUnreachableCanBeRetried(t *testing.T) {
 		if !errors.Is(err, want) || gitsync.Retryable(err) != (want == gitsync.ErrUnreachable) {
 			t.Errorf("status %d: %v, want %v", code, err, want)
 		}
+		if text := err.Error(); strings.Count(text, want.Error()) != 1 || strings.HasSuffix(text, ":") {
+			t.Errorf("status %d: it says %q", code, text)
+		}
 	}
 	server.Close()
 	if _, err := m.Fetch(context.Background(), "main"); !errors.Is(err, gitsync.ErrUnreachable) || !gitsync.Retryable(err) {

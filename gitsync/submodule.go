@@ -192,6 +192,9 @@ func (r Remote) explainSubmodule(to address, err error) error {
 	if r.explicit {
 		hint = "check the auth of its own entry under repositories in deployer.yaml"
 	}
+	if errors.Is(err, ErrNoRepository) { // servers say so too of what they hide
+		hint = "check its url in .gitmodules; where that is right, " + hint
+	}
 	return &opError{text: err.Error(), hint: hint, kinds: []error{err}}
 }
 

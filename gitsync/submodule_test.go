@@ -219,7 +219,7 @@ func TestSubmodulesThatCannotBeEntered(t *testing.T) {
 			gitsync.ErrNotAllowed, "holds credentials"},
 		"a command":     {gittest.Files{".gitmodules": gittest.Modules(map[string]string{"conf/lib": "ext::touch /tmp/x"})}, gitsync.ErrNotAllowed, "correct its url"},
 		"this machine":  {gittest.Files{".gitmodules": gittest.Modules(map[string]string{"conf/lib": "/etc"})}, gitsync.ErrNotAllowed, "on this machine"},
-		"no repository": {gittest.Files{".gitmodules": gittest.Modules(map[string]string{"conf/lib": "../none.git"})}, gitsync.ErrNoRepository, "entry of its own under repositories"},
+		"no repository": {gittest.Files{".gitmodules": gittest.Modules(map[string]string{"conf/lib": "../none.git"})}, gitsync.ErrNoRepository, "check its url in .gitmodules; where that is right, no credentials are sent there"},
 		"two urls": {gittest.Files{".gitmodules": gittest.Text("[submodule \"a\"]\npath = conf/lib\nurl = ../a.git\n[submodule \"b\"]\npath = conf/lib\nurl = ../b.git\n")},
 			gitsync.ErrSubmodule, "several urls"},
 	} {

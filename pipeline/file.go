@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"deployer/pipeline/check"
+	"deployer/project"
 )
 
 // FileName is what the pipeline's description is called, beside the compose file.
@@ -121,6 +122,9 @@ func ReadFile(tree fs.FS, dir, environment string) (*File, []byte, error) {
 	raw, err := fs.ReadFile(tree, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if project.IsLFSPointer(raw) {
+		return nil, nil, &project.PointerError{Path: name}
 	}
 	file, err := parseFile(raw, environment)
 	if err != nil {

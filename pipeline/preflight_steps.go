@@ -77,19 +77,6 @@ func (x *Execution) checkWrittenFiles(context.Context) (string, error) {
 		"mount them read-only (:ro), or keep what is written with x-deployer: {files: keep} on the service")
 }
 
-// checkKeptImages makes sure that a release that is run again still can be.
-func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
-	missing, err := x.Stack.Target.MissingImages(ctx, x.Release.ImageIDs())
-	if err != nil {
-		return "", err
-	}
-	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
-			"load them again (docker load, or docker pull by digest), or choose another release")
-	}
-	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with", len(x.Release.Images)), nil
-}
-
 // checkWayBack makes sure, before the first container stops, that the last
 // good release can run again from what is local.
 func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
@@ -106,7 +93,7 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 	}
 	if len(missing) > 0 {
 		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", state.ShortCommit(good.Commit), strings.Join(missing, ", ")),
-			"load or pull them again, or push once with rollback: {automatic: false}")
+			HowToReload(good, missing)+", or push once with rollback: {automatic: false}")
 	}
 	if _, err := x.runner.resolveKept(x.Stack, good); err != nil {
 		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", state.ShortCommit(good.Commit), err),

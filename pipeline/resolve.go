@@ -29,7 +29,7 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 	err := x.Step(ctx, "compose", func(ctx context.Context) (string, error) {
 		p, err := project.Load(ctx, x.source())
 		if err != nil {
-			return "", hintElse(err, "correct the file and push again")
+			return "", hintElse(hintApart(err), "correct the file and push again")
 		}
 		x.Project = p
 		x.Mask.Add(p.Secrets()...)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"deployer/pipeline/check"
 	"deployer/project"
+	"deployer/state"
 )
 
 // Builder is what a Target can do besides where it builds images.
@@ -38,9 +41,10 @@ func (x *Execution) buildImages(ctx context.Context) error {
 			if err != nil {
 				return "", err
 			}
+			x.warnOfSecretArgs(b)
 			tag, reused, err := builder.Build(ctx, x.Stack.ShelfName(), b, x.Log)
 			if err != nil {
-				return "", WithHint(err, "the log has what the build said; correct it and push again")
+				return "", hintElse(err, "the log has all that the build said; correct it and push again")
 			}
 			x.Project.Built(b, tag)
 			how := "built"
@@ -51,6 +55,25 @@ func (x *Execution) buildImages(ctx context.Context) error {
 		}
 		return strings.Join(said, ", "), nil
 	})
+}
+
+// warnOfSecretArgs warns of build arguments that whoever has the image can read.
+func (x *Execution) warnOfSecretArgs(b *project.Build) {
+	var names []string
+	for name, value := range b.Config.Args {
+		if value != nil && x.Mask.Redact(*value) != *value {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	x.record("build", check.Result{
+		Status:  state.StepWarned,
+		Message: fmt.Sprintf("service %s: build: args: %s: a secret, which the image's history shows to whoever has the image", b.Service, strings.Join(names, ", ")),
+		Hint:    "give it to the container instead, under environment: or secrets:, and replace what was built in",
+	}, 0)
 }
 
 // nameBuilds names what buildImages would make, for a plan.

@@ -2,10 +2,13 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
+	"deployer/project"
 	"deployer/secrets"
 )
 
@@ -27,6 +30,9 @@ func decrypt(ctx context.Context, x *Execution) error {
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", name, err)
 		}
+		if project.IsLFSPointer(raw) {
+			return "", &project.PointerError{Path: name}
+		}
 		env, err := x.Stack.Keys.Open(ctx, name, raw)
 		if err != nil {
 			return "", hintApart(err)
@@ -39,17 +45,28 @@ func decrypt(ctx context.Context, x *Execution) error {
 	})
 }
 
-// hintApart takes what to do out of the sentence of an error about an env file,
-// to where people and scripts look for it.
+// hintApart takes what to do out of the end of an error about an encrypted
+// file, to where people and scripts look for it.
 func hintApart(err error) error {
-	own, ok := err.(*secrets.Error) //nolint:errorlint // the sentence is this one's, not a wrapped one's
-	if !ok || own.Hint == "" {
+	var own *secrets.Error
+	if !errors.As(err, &own) || own.Hint == "" {
 		return err
 	}
-	apart := *own
-	apart.Hint = ""
-	return WithHint(&apart, own.Hint)
+	text, ok := strings.CutSuffix(err.Error(), "; "+own.Hint)
+	if !ok {
+		return err
+	}
+	return WithHint(reworded{err, text}, own.Hint)
 }
+
+// reworded is an error in other words.
+type reworded struct {
+	error
+	text string
+}
+
+func (r reworded) Error() string { return r.text }
+func (r reworded) Unwrap() error { return r.error }
 
 func (x *Execution) useEnv(env *secrets.Env) {
 	x.Env = env

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"deployer/gitsync"
 	"deployer/project"
@@ -47,7 +48,34 @@ func (x *Execution) fetchSnapshot(ctx context.Context) (*gitsync.Snapshot, error
 	if want == "" {
 		return x.Stack.Mirror.Fetch(ctx, x.Stack.Branch)
 	}
-	return x.Stack.Mirror.FetchCommit(ctx, x.Stack.Branch, want)
+	snapshot, err := x.Stack.Mirror.FetchCommit(ctx, x.Stack.Branch, want)
+	if !errors.Is(err, gitsync.ErrNotOnBranch) {
+		return snapshot, err
+	}
+	recorded, storeErr := x.hasRelease(want)
+	if storeErr != nil {
+		return nil, storeErr
+	}
+	if !recorded {
+		return nil, WithHint(err, "name a commit of the branch; one that has left it was not deployed here before")
+	}
+	snapshot, heldErr := x.Stack.Mirror.Snapshot(ctx, want)
+	if errors.Is(heldErr, gitsync.ErrNotFound) {
+		return nil, WithHint(err, fmt.Sprintf("its files are not kept any more; where its release was verified, deployer rollback %s --to %s needs none of them",
+			x.Stack.Name, state.ShortCommit(want)))
+	}
+	return snapshot, heldErr
+}
+
+// hasRelease reports whether a release of a commit is recorded: it was on the
+// branch then, and may be deployed again, wherever the branch points now.
+func (x *Execution) hasRelease(commit string) (bool, error) {
+	var releases []*state.Release
+	err := x.runner.store.View(func(tx *state.Tx) (err error) {
+		releases, err = tx.Releases(x.Stack.Name)
+		return err
+	})
+	return slices.ContainsFunc(releases, func(r *state.Release) bool { return r.Commit == commit }), err
 }
 
 // tellCommit has the forge told which commit the run is for, where another one

@@ -116,6 +116,7 @@ func (x *Execution) judge(ctx context.Context) error {
 			ID:    x.fingerprint(),
 			Stack: x.Stack.Name, Commit: x.Run.Commit, Subject: x.Run.Subject, Run: x.Run.ID,
 			Environment: x.environment(), Directory: x.Stack.Directory, Images: imageIDs(x.Project.Images),
+			Digests: imageDigests(x.Project.Images),
 		}
 	}
 	x.Run.Release = x.Release.ID
@@ -152,6 +153,17 @@ func imageIDs(images map[string]project.Image) map[string]string {
 	out := make(map[string]string, len(images))
 	for service, image := range images {
 		out[service] = image.ID
+	}
+	return out
+}
+
+// imageDigests are what images can be pulled by again.
+func imageDigests(images map[string]project.Image) map[string]string {
+	out := make(map[string]string, len(images))
+	for service, image := range images {
+		if image.Digest != "" {
+			out[service] = image.Digest
+		}
 	}
 	return out
 }

@@ -19,6 +19,18 @@ func IsLFSPointer(content []byte) bool {
 	return len(content) <= maxPointer && bytes.HasPrefix(content, pointerStart)
 }
 
+// A PointerError is a file that was committed as a pointer of Git LFS.
+type PointerError struct{ Path string }
+
+func (e *PointerError) Error() string {
+	return e.Path + " is a pointer of Git LFS, not the file itself"
+}
+
+// Hint says what to do about it.
+func (*PointerError) Hint() string {
+	return "commit the file itself: `git lfs migrate export` takes it out of LFS"
+}
+
 // CheckContent refuses mounts of tracked content that is not the content
 // itself: pointers of Git LFS.
 func (p *Project) CheckContent(tree Tree) error {
@@ -42,7 +54,7 @@ func (p *Project) CheckContent(tree Tree) error {
 			}
 			content, err := fs.ReadFile(tree, name)
 			if IsLFSPointer(content) {
-				wrong = append(wrong, name+" is a pointer of Git LFS, not the file itself")
+				wrong = append(wrong, (&PointerError{name}).Error())
 			}
 			return err
 		})

@@ -154,6 +154,9 @@ func (v *view) read(p string) ([]byte, error) {
 	if len(data) > maxFileSize {
 		return nil, fmt.Errorf("%s is larger than 1 MiB, which no compose or env file needs to be; move large content into a file that is mounted", p)
 	}
+	if IsLFSPointer(data) {
+		return nil, &PointerError{p}
+	}
 	v.files[p] = data
 	return data, nil
 }

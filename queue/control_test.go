@@ -1,11 +1,15 @@
 package queue
 
 import (
+	"context"
 	"errors"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"deployer/gitsync/gittest"
+	"deployer/project"
 	"deployer/state"
 )
 
@@ -128,6 +132,70 @@ func TestRollbackWhoseImagesAreGoneChangesNothing(t *testing.T) {
 	if s := b.stack("shop"); s.Live.ID != second.Release || len(s.Quarantined) != 0 {
 		t.Errorf("live %s, quarantined %v", s.Live.ID, s.Quarantined)
 	}
+}
+
+// A pulledTarget has images that a registry knows by digest.
+type pulledTarget struct{ *fakeTarget }
+
+func (t pulledTarget) Images(ctx context.Context, p *project.Project, policy string, log io.Writer) (map[string]project.Image, error) {
+	for name, s := range p.Compose.Services {
+		if ref, ok := strings.CutSuffix(s.Image, "@sha256:00"); ok && policy != "never" {
+			t.find(ref)
+			s.Image = ref
+			p.Compose.Services[name] = s
+		}
+	}
+	images, err := t.fakeTarget.Images(ctx, p, policy, log)
+	for name, image := range images {
+		image.Digest = image.Ref + "@sha256:00"
+		images[name] = image
+	}
+	return images, err
+}
+
+func (t pulledTarget) MissingImages(ctx context.Context, ids []string) (missing []string, err error) {
+	for _, id := range ids {
+		if refs, _ := t.fakeTarget.MissingImages(ctx, []string{id}); len(refs) > 0 {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// What a prune took is pulled again for a person, by the digest that ran; the
+// way back of a push is only told how it comes back.
+func TestRollbackPullsWhatTheEngineHasLost(t *testing.T) {
+	b := newBench(t)
+	b.stacks[0].Target = pulledTarget{b.target}
+	b.renew()
+	b.serve()
+	first, second := twice(b)
+	b.target.lose("app:2")
+	run := b.ends(b.push("three", b.app("shop", "app:3", "")), state.RunFailed)
+	b.says(b.log(run), "way back", "get them back on the Engine's host: docker pull app:2@sha256:00, or push once")
+	b.target.find("app:2")
+	b.target.lose("app:1")
+	run = b.ends(b.rollback(state.RunTarget{}), state.RunSucceeded)
+	b.says(b.log(run), "no longer there, and pulled again: app:1@sha256:00")
+	if s := b.stack("shop"); s.Live.ID != first.Release || s.Live.Digests["web"] != "app:1@sha256:00" {
+		t.Errorf("live %+v, want %s after %s", s.Live, first.Release, second.Release)
+	}
+}
+
+// After a forced push what was deployed before can be deployed again; what
+// never was cannot.
+func TestCommitThatLeftTheBranchIsDeployedAgainWhereItsReleaseIsRecorded(t *testing.T) {
+	b := newBench(t).serve()
+	first, second := twice(b)
+	never := b.commit("never deployed", b.app("shop", "app:2", "verify: [{check: containers}]\n"))
+	b.repo.Reset("main", first.Commit)
+	b.ends(b.deploy(state.RunTarget{}), state.RunSucceeded)
+	b.ends(b.deploy(state.RunTarget{Commit: second.Commit}), state.RunSucceeded)
+	if s := b.stack("shop"); s.Live.ID != second.Release || s.Pin == nil || s.Pin.Commit != second.Commit {
+		t.Errorf("live %s, pin %+v", s.Live.ID, s.Pin)
+	}
+	_, err := b.queue.Deploy(t.Context(), "shop", by("ops", ""), state.RunTarget{Commit: never})
+	b.refused(err, "is not on branch main")
 }
 
 func TestOlderCommitPinsAndTheHeadUnpins(t *testing.T) {

@@ -61,6 +61,9 @@ func (b *bench) quarantined(run *state.Run, want bool) {
 	}
 }
 
+// pointer is what Git LFS commits in the place of a file.
+const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+
 func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 	for name, row := range map[string]struct {
 		push func(b *bench) gittest.Files
@@ -106,6 +109,21 @@ func TestFailedPreflightChangesNothingAndSaysWhatToDo(t *testing.T) {
 		"env file that is a symlink": {func(*bench) gittest.Files {
 			return gittest.Files{"shop/.env.production": gittest.Symlink("../../../etc/passwd")}
 		}, []string{"shop/.env.production is a symlink"}},
+		"compose file that Git LFS keeps": {func(*bench) gittest.Files {
+			return gittest.Files{"shop/compose.yaml": gittest.Text(pointer)}
+		}, []string{"shop/compose.yaml is a pointer of Git LFS", "git lfs migrate export"}},
+		"pipeline.yaml that Git LFS keeps": {func(*bench) gittest.Files {
+			return gittest.Files{"shop/pipeline.yaml": gittest.Text(pointer)}
+		}, []string{"shop/pipeline.yaml is a pointer of Git LFS", "git lfs migrate export"}},
+		"env file that Git LFS keeps": {func(*bench) gittest.Files {
+			return gittest.Files{"shop/.env.production": gittest.Text(pointer)}
+		}, []string{"shop/.env.production is a pointer of Git LFS", "git lfs migrate export"}},
+		"env file of a service that Git LFS keeps": {func(*bench) gittest.Files {
+			return gittest.Files{
+				"shop/compose.yaml": gittest.Text("services: {web: {image: \"app:2\", env_file: web.env}}\n"),
+				"shop/web.env":      gittest.Text(pointer),
+			}
+		}, []string{"shop/web.env is a pointer of Git LFS", "git lfs migrate export"}},
 		"check that fails": {func(b *bench) gittest.Files {
 			return b.app("shop", "app:2", "preflight: [{check: env, required: [TOKEN]}, {check: tcp, address: \"127.0.0.1:1\", name: proxy}]\n")
 		}, []string{"TOKEN is not defined", "env: TOKEN is not defined; proxy failed too"}},

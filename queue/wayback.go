@@ -29,7 +29,7 @@ func isWayBack(r state.Reading) bool { return r.Key == wayBackKey || r.Key == ro
 func (q *Queue) waysBack(ctx context.Context, stack *pipeline.Stack, known *state.Stack) (out []state.Reading, err error) {
 	ctx, done := context.WithTimeout(ctx, wayBackLimit)
 	defer done()
-	look := func(key string, of *state.Release, status state.StepStatus, what, hint string) error {
+	look := func(key string, of *state.Release, status state.StepStatus, what, otherwise string) error {
 		started := q.now()
 		missing, err := stack.Target.MissingImages(ctx, of.ImageIDs())
 		if err != nil || len(missing) == 0 {
@@ -37,7 +37,8 @@ func (q *Queue) waysBack(ctx context.Context, stack *pipeline.Stack, known *stat
 		}
 		at := q.now().UTC()
 		out = append(out, state.Reading{
-			Key: key, Check: key, Status: status, At: at, Since: at, Took: at.Sub(started), Hint: hint,
+			Key: key, Check: key, Status: status, At: at, Since: at, Took: at.Sub(started),
+			Hint:    pipeline.HowToReload(of, missing) + ", or " + otherwise,
 			Message: fmt.Sprintf("release %s%s could not be run again: its images are no longer on the Engine: %s", state.ShortCommit(of.Commit), what, strings.Join(missing, ", ")),
 		})
 		return nil
@@ -46,14 +47,14 @@ func (q *Queue) waysBack(ctx context.Context, stack *pipeline.Stack, known *stat
 	if good == nil {
 		return nil, nil
 	}
-	if err := look(wayBackKey, good, state.StepFailed, "", "load or pull them again, or push: the next release that is verified is the one to go back to"); err != nil {
+	if err := look(wayBackKey, good, state.StepFailed, "", "push: the next release that is verified is the one to go back to"); err != nil {
 		return nil, err
 	}
 	before, err := q.goodBefore(known)
 	if err != nil || before == nil || before.ID == good.ID {
 		return out, err
 	}
-	err = look(rollbackKey, before, state.StepWarned, ", which `deployer rollback` goes to,", "load or pull them again, or go to another one: deployer rollback --to RUN")
+	err = look(rollbackKey, before, state.StepWarned, ", which `deployer rollback` goes to,", "go to another one: deployer rollback --to RUN")
 	return out, err
 }
 

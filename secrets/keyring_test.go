@@ -106,6 +106,26 @@ func TestKeysThatSopsFindsByItself(t *testing.T) {
 	})
 }
 
+// Where no key fits, it is said what stands where SOPS looks, and no key is.
+func TestPlacesWhereSopsLooksAreNamedWithWhatIsThere(t *testing.T) {
+	k, other := newKey(t), newKey(t)
+	data := encrypt(t, "A=value\n", "", other.recipient)
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	for file, want := range map[string]string{
+		"":          "SOPS_AGE_KEY_FILE not set",
+		k.file:      "SOPS_AGE_KEY_FILE=" + k.file + " (for " + k.recipient + ")",
+		"/nowhere":  "SOPS_AGE_KEY_FILE=/nowhere (no such file or directory)",
+		k.identity:  "SOPS_AGE_KEY_FILE set to what is no absolute path",
+		"/dev/null": "SOPS_AGE_KEY_FILE=/dev/null (no age identity",
+	} {
+		t.Setenv("SOPS_AGE_KEY_FILE", file)
+		_, err := secrets.Keyring{}.Open(t.Context(), ".env", data)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "keys.txt (no such file or directory)") || strings.Contains(err.Error(), "AGE-SECRET") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 func TestNothingElseIsAskedWhileAnOwnKeyFits(t *testing.T) {
 	k := newKey(t)
 	ran := filepath.Join(t.TempDir(), "ran")

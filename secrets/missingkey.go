@@ -103,20 +103,35 @@ func recipientsOf(identities []age.Identity) []string {
 	return out
 }
 
-// environment says where SOPS looks for age keys by itself.
+// environment says where SOPS looks for age keys by itself, and what is there.
 func environment() string {
 	var places []string
 	for _, name := range []string{sopsage.SopsAgeKeyEnv, sopsage.SopsAgeKeyFileEnv, sopsage.SopsAgeKeyCmdEnv} {
-		state := "not set"
-		if os.Getenv(name) != "" {
-			state = "set"
+		state := " not set"
+		switch value := os.Getenv(name); {
+		case value == "":
+		case name != sopsage.SopsAgeKeyFileEnv:
+			state = " set"
+		case !filepath.IsAbs(value): // it may be a key, by mistake
+			state = " set to what is no absolute path"
+		default:
+			state = "=" + found(value)
 		}
-		places = append(places, name+" "+state)
+		places = append(places, name+state)
 	}
 	if dir, err := os.UserConfigDir(); err == nil {
-		places = append(places, filepath.Join(dir, sopsage.SopsAgeKeyUserConfigPath))
+		places = append(places, found(filepath.Join(dir, sopsage.SopsAgeKeyUserConfigPath)))
 	}
 	return "and where SOPS looks by itself (" + strings.Join(places, ", ") + ")"
+}
+
+// found says whom a key file of SOPS's own serves, or why none.
+func found(file string) string {
+	recipients, err := RecipientsOf(file)
+	if err != nil {
+		return fmt.Sprintf("%s (%s)", file, withoutPath(err))
+	}
+	return fmt.Sprintf("%s (for %s)", file, listed(recipients))
 }
 
 // RecipientsOf returns the public keys of age that belong to the identities in

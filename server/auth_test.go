@@ -39,7 +39,7 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 			t.Errorf("%s is not in the table", name)
 			continue
 		}
-		if opened[name] != (r.role == open) {
+		if opened[strings.Replace(name, "HEAD ", "GET ", 1)] != (r.role == open) {
 			t.Errorf("%s is open: %t", name, r.role == open)
 		}
 		if r.role == open {
@@ -69,6 +69,24 @@ func TestWhatIsNotInTheTableIsNotThere(t *testing.T) {
 	if a.Header.Get("Allow") == "" {
 		t.Error("the methods that are allowed are not named")
 	}
+}
+
+// Monitors ask with HEAD: what GET shows answers it, without the body, and to
+// nobody else.
+func TestHeadIsAnsweredAsGetIs(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/healthz", "/readyz", "/login"} {
+		f.call(open, http.MethodHead, path, "").expect(t, http.StatusOK)
+	}
+	f.call(open, http.MethodHead, "/api/v1/stacks", "").expect(t, http.StatusUnauthorized)
+	f.call(RoleViewer, http.MethodHead, "/api/v1/audit", "").expect(t, http.StatusForbidden)
+	f.call(RoleViewer, http.MethodHead, "/api/v1/runs/none", "").expect(t, http.StatusNotFound)
+	get, head := f.call(RoleViewer, http.MethodGet, "/api/v1/stacks", ""), f.call(RoleViewer, http.MethodHead, "/api/v1/stacks", "")
+	head.expect(t, http.StatusOK)
+	if head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+		t.Errorf("HEAD says %q, GET %q", head.Header.Get("Content-Type"), get.Header.Get("Content-Type"))
+	}
+	f.call(RoleAdmin, http.MethodHead, "/api/v1/snapshot", "").expect(t, http.StatusMethodNotAllowed)
 }
 
 func TestCredentialsOfAnyOtherFormAreRefused(t *testing.T) {

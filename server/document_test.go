@@ -108,7 +108,7 @@ func TestDocumentAndRoutesAreTheSame(t *testing.T) {
 		}
 	}
 	parameter := regexp.MustCompile(`:([a-z]+)`)
-	for _, r := range newFixture(t).routes() {
+	for _, r := range newFixture(t).table() {
 		if !r.page {
 			registered = append(registered, r.method+" "+parameter.ReplaceAllString(r.path, "{$1}"))
 		}
@@ -125,7 +125,7 @@ func TestDocumentNamesTheRoleOfEveryRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range newFixture(t).routes() {
+	for _, r := range newFixture(t).table() {
 		if r.page {
 			continue
 		}

@@ -23,7 +23,7 @@ func (s *Server) getLog(c *call) error {
 	if err != nil {
 		return err
 	}
-	if strings.Contains(c.Request().Header.Get(echo.HeaderAccept), "text/event-stream") {
+	if c.Request().Method != http.MethodHead && strings.Contains(c.Request().Header.Get(echo.HeaderAccept), "text/event-stream") {
 		return s.streamLog(c, run.ID)
 	}
 	return s.sendLog(c, run.ID)

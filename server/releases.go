@@ -18,6 +18,7 @@ type releaseView struct {
 	Run         string            `json:"run"`
 	Environment string            `json:"environment"`
 	Images      map[string]string `json:"images"`
+	Digests     map[string]string `json:"digests,omitempty"`
 	At          time.Time         `json:"at"`
 	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
 }
@@ -28,7 +29,7 @@ func viewRelease(r *state.Release) *releaseView {
 	}
 	v := &releaseView{
 		ID: r.ID, Stack: r.Stack, Commit: r.Commit, Subject: r.Subject, Run: r.Run, Environment: r.Environment,
-		Images: r.Images, At: r.At, VerifiedAt: r.VerifiedAt,
+		Images: r.Images, Digests: r.Digests, At: r.At, VerifiedAt: r.VerifiedAt,
 	}
 	if v.Images == nil {
 		v.Images = map[string]string{}

@@ -19,7 +19,20 @@ type route struct {
 
 const hookPath = "/hooks/:repository"
 
+// routes are the table, with a HEAD for each GET that only looks: net/http
+// leaves the body out.
 func (s *Server) routes() []route {
+	routes := s.table()
+	for _, r := range routes {
+		if r.method == http.MethodGet && r.action == "" {
+			r.method = http.MethodHead
+			routes = append(routes, r)
+		}
+	}
+	return routes
+}
+
+func (s *Server) table() []route {
 	return []route{
 		{method: http.MethodPost, path: hookPath, role: open, handle: s.takeDelivery},
 

@@ -16,7 +16,8 @@ type Release struct {
 	Run         string            `json:"run"`
 	Environment string            `json:"environment,omitempty"`
 	Directory   string            `json:"directory,omitempty"` // of its files, which a later one may have left
-	Images      map[string]string `json:"images"`              // service → image ID or digest
+	Images      map[string]string `json:"images"`              // service → image ID
+	Digests     map[string]string `json:"digests,omitempty"`   // service → name@sha256:… where its registry has it
 	At          time.Time         `json:"at"`                  // when it became live
 	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
 }

@@ -210,7 +210,12 @@ func TestDoctorFindsWhatIsMissing(t *testing.T) {
 		"no Engine": {func(s string) string {
 			return strings.Replace(s, "{repository: infra}", "{repository: infra, target: {docker: \"unix:///nowhere.sock\"}}", 1)
 		}, 1, []string{"does not answer", "systemctl status docker"}},
-		"no repository": {func(s string) string { return strings.Replace(s, "/infra\"", "/infrared\"", 1) }, 1, []string{"repository infra", "correct url"}},
+		"no repository": {func(s string) string { return strings.Replace(s, "/infra\"", "/infrared\"", 1) }, 1, []string{"repository infra", "check its url"}},
+		"Git server that is down": {func(s string) string {
+			before, after, _ := strings.Cut(s, "file://")
+			_, after, _ = strings.Cut(after, "\"")
+			return before + "http://127.0.0.1:1/infra.git\"" + after
+		}, 1, []string{"remote unreachable", "see that the Git server answers this machine"}},
 		"no branch": {func(s string) string {
 			return strings.Replace(s, "{repository: infra}", "{repository: infra, branch: trunk}", 1)
 		}, 1, []string{"trunk"}},

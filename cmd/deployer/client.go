@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func serverFlags(cmd *cobra.Command) func() (*apiClient, error) {
 			*server = "http://127.0.0.1:8484"
 		}
 		u, err := url.Parse(*server)
-		if err != nil || u.Host == "" {
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return nil, usageError("--server %q is no address: write it as https://deploy.example.com", *server)
 		}
 		if *token == "" {
@@ -88,15 +89,46 @@ func (c *apiClient) request(ctx context.Context, method, path string, in any) (*
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("reach the server: %w; is --server right, and does it run?", err)
+		return nil, fmt.Errorf("reach the server: %w; %s", err, unreachedHint(err))
 	}
 	if res.StatusCode >= 400 {
 		defer res.Body.Close()
-		p := &problem{Title: res.Status, Status: res.StatusCode}
-		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p)
-		return nil, p
+		return nil, c.refusal(res)
 	}
 	return res, nil
+}
+
+// unreachedHint says what to do where no answer came.
+func unreachedHint(err error) string {
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return "where the certificate is right and its authority is your own, name that: export SSL_CERT_FILE=ca.pem"
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return "it does not speak HTTPS there: write http://, or put a proxy with HTTPS in front"
+	}
+	return "is --server right, and does it run?"
+}
+
+// refusal reads the answer to what was not done. A parameter or a body that
+// the API does not take was asked for wrongly.
+func (c *apiClient) refusal(res *http.Response) error {
+	p := &problem{Status: res.StatusCode}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/problem+json") {
+		p.Title = res.Status
+		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p)
+	} else {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 200))
+		p.Title = fmt.Sprintf("%s answered %s", c.base, res.Status)
+		if line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n"); line != "" && !strings.HasPrefix(line, "<") {
+			p.Title += ": " + line
+		}
+		p.Hint = "that is not deployer's answer: is --server right, and what is in front of it?"
+	}
+	if res.StatusCode == http.StatusBadRequest {
+		return exitError{exitUsage, p}
+	}
+	return p
 }
 
 // do sends in and reads the answer into out, where they are not nil.
@@ -110,7 +142,7 @@ func (c *apiClient) do(ctx context.Context, method, path string, in, out any) er
 		return nil
 	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return fmt.Errorf("read the server's answer to %s %s: %w", method, path, err)
+		return fmt.Errorf("read the answer of %s to %s %s: %w; is --server right, and what is in front of it?", c.base, method, path, err)
 	}
 	return nil
 }
@@ -161,9 +193,7 @@ func (c *apiClient) stream(ctx context.Context, id string, last *string, out io.
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		p := &problem{Title: res.Status, Status: res.StatusCode}
-		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p)
-		return false, p
+		return false, c.refusal(res)
 	}
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, 1<<20)

@@ -20,6 +20,7 @@ import (
 
 	"deployer/config"
 	"deployer/gitsync"
+	"deployer/pipeline"
 	"deployer/secrets"
 	"deployer/state"
 	"deployer/target/compose"
@@ -186,7 +187,7 @@ func (d *doctor) repositories(ctx context.Context) {
 			defer m.Close()
 			tip, err := m.Tip(ctx, stack.Branch)
 			if err != nil {
-				return missing("correct url, auth or branch in deployer.yaml, or the credentials at the forge", "%v", err)
+				return missing(cmp.Or(pipeline.Hint(err), "correct url, auth or branch in deployer.yaml, or the credentials at the forge"), "%v", err)
 			}
 			hook := "; no webhook: only poll finds pushes"
 			if repository.Webhook != nil {

@@ -71,7 +71,7 @@ func (a *app) sameFolders(ctx context.Context, home *compose.Home) error {
 		sameFolder(ctx, home, "the data folder", a.started.Data,
 			fmt.Sprintf("start the container with -v %[1]s:%[1]s", a.started.Data)+", or with another folder of the host that has the same path inside, and name it under data: in deployer.yaml"),
 		sameFolder(ctx, home, "the folder for files that hold secrets", a.memory,
-			"start the container with -v /run/deployer:/run/deployer and -e RUNTIME_DIRECTORY=/run/deployer"),
+			memoryRemedy(a.memory)),
 	)
 }
 

@@ -21,3 +21,18 @@ func TestOwnContainerIsTheOneWhoseFilesAreMountedHere(t *testing.T) {
 		t.Errorf("on the host it takes itself for container %s", got)
 	}
 }
+
+// Who has given the folder already is told why it was not taken.
+func TestFolderForSecretsThatWasNotTakenIsNamed(t *testing.T) {
+	for asked, want := range map[string]string{
+		"":             "start the container with -v /run/deployer:/run/deployer",
+		"/dev/shm":     "start the container with -v /run/deployer:/run/deployer",
+		"/proc":        "RUNTIME_DIRECTORY=/proc was not taken, since it is not on tmpfs",
+		"/nonexistent": "RUNTIME_DIRECTORY=/nonexistent was not taken, since it cannot be used: no such file or directory",
+	} {
+		t.Setenv("RUNTIME_DIRECTORY", asked)
+		if got := memoryRemedy("/dev/shm/deployer-00000000"); !strings.Contains(got, want) {
+			t.Errorf("%q: %s, want %q", asked, got, want)
+		}
+	}
+}

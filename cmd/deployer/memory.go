@@ -27,3 +27,22 @@ func memoryFolder(data string) (string, error) {
 	}
 	return "", fmt.Errorf("neither /run nor /dev/shm is a tmpfs that can be written: files with secrets would reach the disk; give deployer a RuntimeDirectory= in its unit")
 }
+
+// memoryRemedy says how a container gets a folder for files that hold secrets
+// in place of the one that was taken.
+func memoryRemedy(taken string) string {
+	asked := os.Getenv("RUNTIME_DIRECTORY")
+	if asked == "" || filepath.Dir(taken) == filepath.Clean(asked) {
+		return "start the container with -v /run/deployer:/run/deployer and -e RUNTIME_DIRECTORY=/run/deployer"
+	}
+	why := "is not writable for deployer's user"
+	var fs unix.Statfs_t
+	switch err := unix.Statfs(asked, &fs); {
+	case err != nil:
+		why = "cannot be used: " + err.Error()
+	case fs.Type != unix.TMPFS_MAGIC:
+		why = "is not on tmpfs"
+	}
+	return fmt.Sprintf("RUNTIME_DIRECTORY=%[1]s was not taken, since it %[2]s; give the container a folder of the host's tmpfs that user %[3]d may write, at the same path inside and out (on the host: findmnt -T %[1]s)",
+		asked, why, os.Getuid())
+}

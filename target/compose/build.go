@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/docker/docker/api/types/build"
@@ -32,10 +33,15 @@ func (t *Target) Build(ctx context.Context, stack string, b *project.Build, log 
 	} else if !cerrdefs.IsNotFound(err) {
 		return "", false, t.reached(err)
 	}
+	out := newLines(log)
+	told, err := t.provideBases(ctx, b, out)
+	if err != nil {
+		return "", false, err
+	}
 	c := b.Config
 	options := build.ImageBuildOptions{
 		Tags: []string{tag}, Dockerfile: b.Dockerfile, BuildArgs: c.Args, Target: c.Target, Labels: c.Labels, NetworkMode: c.Network,
-		ExtraHosts: c.ExtraHosts.AsList(":"), NoCache: c.NoCache, PullParent: c.Pull, ShmSize: int64(c.ShmSize),
+		ExtraHosts: c.ExtraHosts.AsList(":"), NoCache: c.NoCache, PullParent: c.Pull && !told, ShmSize: int64(c.ShmSize),
 		Remove: true, ForceRemove: true, Version: build.BuilderV1,
 	}
 	if len(c.Platforms) == 1 {
@@ -46,7 +52,7 @@ func (t *Target) Build(ctx context.Context, stack string, b *project.Build, log 
 		return "", false, t.reached(fmt.Errorf("service %s: build: %w", b.Service, err))
 	}
 	defer response.Body.Close()
-	lines := newLines(log)
+	var said output
 	for message, err := range messages(response.Body) {
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -54,12 +60,55 @@ func (t *Target) Build(ctx context.Context, stack string, b *project.Build, log 
 		case err != nil:
 			return "", false, t.reached(fmt.Errorf("service %s: build: %w", b.Service, err))
 		case message.Error != nil:
-			return "", false, fmt.Errorf("service %s: build: %w", b.Service, message.Error)
-		case strings.TrimSpace(message.Stream) != "":
-			lines.printf("%s: %s", b.Service, strings.TrimSpace(message.Stream))
+			return "", false, fmt.Errorf("service %s: build: %w%s", b.Service, message.Error, said.end())
+		default:
+			for _, line := range said.add(message.Stream) {
+				out.printf("%s: %s", b.Service, line)
+			}
 		}
 	}
 	return tag, false, nil
+}
+
+const (
+	outputLines = 5   // of a build that failed that its error shows
+	outputBytes = 600 // of them, at most
+)
+
+// colour is what the builder wraps the standard error of a command in.
+var colour = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+
+// output is the end of what the commands of a build wrote.
+type output struct{ last []string }
+
+// add returns the lines of a message, and keeps those that a command wrote.
+func (o *output) add(text string) (lines []string) {
+	for line := range strings.SplitSeq(colour.ReplaceAllString(text, ""), "\n") {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+			continue
+		case strings.HasPrefix(line, "Step "):
+			o.last = nil
+		case !strings.HasPrefix(line, "---> ") && line != "--->" && !strings.HasPrefix(line, "Removing intermediate container "):
+			o.last = append(o.last, line)
+		}
+		lines = append(lines, line)
+	}
+	o.last = o.last[max(0, len(o.last)-outputLines):]
+	return lines
+}
+
+// end says how the output ended.
+func (o *output) end() string {
+	text := strings.Join(o.last, "; ")
+	if text == "" {
+		return ""
+	}
+	if len(text) > outputBytes {
+		text = "…" + strings.ToValidUTF8(text[len(text)-outputBytes:], "")
+	}
+	return "; it wrote last: " + text
 }
 
 // dropBuilds takes the tags of builds away whose images are not kept.

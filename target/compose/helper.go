@@ -22,6 +22,8 @@ import (
 	"deployer/secrets"
 )
 
+const helperPrefix = "docker-credential-"
+
 const (
 	helperLimit  = 20 * time.Second // how long a credential helper may take to answer
 	helperGrace  = 2 * time.Second  // how long one that was killed may take to be gone
@@ -47,7 +49,7 @@ type helper struct {
 func askHelper(ctx context.Context, name, key string) (clitypes.AuthConfig, error) {
 	ctx, done := context.WithTimeout(ctx, helperLimit)
 	defer done()
-	h := &helper{ctx: ctx, name: "docker-credential-" + name}
+	h := &helper{ctx: ctx, name: helperPrefix + name}
 	found, err := client.Get(func(args ...string) client.Program { h.args = args; return h }, key)
 	switch {
 	case credentials.IsErrCredentialsNotFound(err):
@@ -71,6 +73,8 @@ func (h *helper) failure(key string) error {
 		what = fmt.Sprintf("wrote more than %d bytes, and was ended", helperOutput)
 	case h.ctx.Err() != nil:
 		what = "did not answer in time, and was ended"
+	case h.err == nil:
+		what = "answers with what is not the JSON of a credential helper"
 	}
 	if said := h.says(); said != "" {
 		what += "; it says: " + said

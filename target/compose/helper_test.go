@@ -92,7 +92,7 @@ func TestWhatHelpersAnswerAndSay(t *testing.T) {
 		"a long complaint": {script: `i=0; while [ $i -lt 200 ]; do echo "line $i" >&2; i=$((i+1)); done; exit 1`, fails: true, says: "line 199"},
 		"without end":      {script: `while :; do echo lovelace lovelace lovelace lovelace lovelace; done`, fails: true, says: "wrote more than 1048576 bytes, and was ended"},
 		"without end, err": {script: `while :; do echo lovelace lovelace lovelace lovelace >&2; done`, fails: true, says: "wrote more than 1048576 bytes, and was ended"},
-		"nonsense":         {script: `echo '{lovelace'`, fails: true, says: "gives no credentials for it"},
+		"nonsense":         {script: `echo '{lovelace'`, fails: true, says: "answers with what is not the JSON of a credential helper"},
 		"is not there":     {script: "MISSING", fails: true, says: "is not in the PATH of deployer, which is /", hint: "install docker-credential-not-there into one of its folders"},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -126,7 +126,11 @@ func (t *Target) provide(ctx context.Context, r request, log *lines) (project.Im
 		}
 	}
 	if local.ID == "" {
-		return project.Image{}, &ImageError{Services: r.services, Ref: r.ref, Reason: ImageMissing}
+		failure := &ImageError{Services: r.services, Ref: r.ref, Reason: ImageMissing, platform: r.platform}
+		if pull {
+			failure.Err = errors.New("it was pulled, and is not on the Engine")
+		}
+		return project.Image{}, failure
 	}
 	if err := t.checkPlatform(ctx, r, local.platform); err != nil {
 		return project.Image{}, err

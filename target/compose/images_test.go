@@ -73,15 +73,17 @@ func TestImagesAsksForCredentials(t *testing.T) {
 
 func TestImageReason(t *testing.T) {
 	for text, want := range map[string]ImageReason{
-		"manifest for app:9 not found: manifest unknown: manifest unknown":                            ImageMissing,
-		"pull access denied for app, repository does not exist or may require 'docker login': denied": ImageDenied,
-		"Get \"https://r/v2/\": unauthorized: authentication required":                                ImageDenied,
-		"toomanyrequests: You have reached your pull rate limit":                                      ImageRateLimited,
-		"no matching manifest for linux/arm64/v8 in the manifest list entries":                        ImagePlatform,
-		"Get \"https://r/v2/\": dial tcp: lookup r on 127.0.0.53:53: no such host":                    ImageUnreachable,
-		"Get \"https://r/v2/\": x509: certificate signed by unknown authority":                        ImageUnreachable,
-		"Get \"https://r/v2/\": http: server gave HTTP response to HTTPS client":                      ImageUnreachable,
-		"received unexpected HTTP status: 502 Bad Gateway":                                            ImageUnreachable,
+		"manifest for app:9 not found: manifest unknown: manifest unknown":                                            ImageMissing,
+		"pull access denied for app, repository does not exist or may require 'docker login': denied":                 ImageDenied,
+		"Get \"https://r/v2/\": unauthorized: authentication required":                                                ImageDenied,
+		"toomanyrequests: You have reached your pull rate limit":                                                      ImageRateLimited,
+		"Get \"https://r/v2/\": x509: certificate signed by unknown authority":                                        ImageUntrusted,
+		"Get \"https://r/v2/\": tls: failed to verify certificate: x509: certificate has expired or is not yet valid": ImageUntrusted,
+		"Get \"https://r/v2/\": http: server gave HTTP response to HTTPS client":                                      ImagePlain,
+		"Get \"https://r/v2/\": tls: first record does not look like a TLS handshake":                                 ImagePlain,
+		"no matching manifest for linux/arm64/v8 in the manifest list entries":                                        ImagePlatform,
+		"Get \"https://r/v2/\": dial tcp: lookup r on 127.0.0.53:53: no such host":                                    ImageUnreachable,
+		"received unexpected HTTP status: 502 Bad Gateway":                                                            ImageTrouble,
 		"no space left on device": ImageOther,
 	} {
 		if got := imageReason(errors.New(text)); got != want {

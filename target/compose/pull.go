@@ -24,13 +24,14 @@ func (t *Target) pull(ctx context.Context, r request, log *lines) error {
 		}
 		options.Platform = platforms.Format(platform)
 	}
-	var err error
-	if options.RegistryAuth, err = t.credentials(ctx, r.ref); err != nil {
+	login, err := t.credentials(ctx, r.ref)
+	if err != nil {
 		if failure := (*credentialsError)(nil); errors.As(err, &failure) && ctx.Err() == nil {
 			return &ImageError{Services: r.services, Ref: r.ref, Reason: ImageNoCredentials, Err: err, remedy: failure.hint}
 		}
 		return err
 	}
+	options.RegistryAuth = login.encoded
 	failed := func(err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -38,7 +39,7 @@ func (t *Target) pull(ctx context.Context, r request, log *lines) error {
 		if err = t.reached(err); errors.As(err, new(*engineError)) {
 			return err
 		}
-		return &ImageError{Services: r.services, Ref: r.ref, Reason: imageReason(err), Err: err}
+		return &ImageError{Services: r.services, Ref: r.ref, Reason: imageReason(err), Err: err, login: login}
 	}
 	response, err := t.engine.ImagePull(ctx, r.ref, options)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestPullThatTheRegistryRefuses(t *testing.T) {
 		"none":    {"lovelace", ImageMissing},
 		"limited": {"lovelace", ImageRateLimited},
 		"foreign": {"lovelace", ImagePlatform},
-		"broken":  {"lovelace", ImageUnreachable},
+		"broken":  {"lovelace", ImageTrouble},
 	} {
 		r.auth = func(context.Context, string) (string, string, error) { return "ada", test.password, nil }
 		p := load(t, r.name, "services: {web: {image: '"+host+"/app:"+tag+"'}}")

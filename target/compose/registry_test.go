@@ -48,25 +48,25 @@ func TestRealRegistryWithCredentialsFromEveryPlace(t *testing.T) {
 		_, err := r.Images(t.Context(), load(t, r.name, "services: {web: {image: '"+ref+"'}}"), "always", nil)
 		return err
 	}
-	want := func(what string, err error, reason ImageReason, hint string) {
+	want := func(what string, err error, reason ImageReason, says, hint string) {
 		t.Helper()
 		var failure *ImageError
-		if !errors.As(err, &failure) || failure.Reason != reason || !strings.Contains(failure.Hint(), hint) {
-			t.Errorf("%s: got %v, want %q with the hint %q", what, err, reason, hint)
+		if !errors.As(err, &failure) || failure.Reason != reason || !strings.Contains(err.Error(), says) || !strings.Contains(failure.Hint(), hint) {
+			t.Fatalf("%s: got %v (%v), want %q, %q with the hint %q", what, err, failure, reason, says, hint)
 		}
 		if err != nil && strings.Contains(err.Error()+fmt.Sprint(failure.Hint()), "lovelace") {
 			t.Errorf("%s: the password is in %v", what, err)
 		}
 	}
 
-	want("no credentials at all", pull(ref), ImageDenied, "registries:")
+	want("no credentials at all", pull(ref), ImageDenied, "deployer has none for it", "name "+host+" under registries: in deployer.yaml, or docker login as deployer's user: "+config+"/config.json has nothing for it")
 	// One process, and each pull reads what the file has now.
 	file(auths(host, "ada", "lovelace"))
 	if err := pull(ref); err != nil {
 		t.Errorf("auths: %v", err)
 	}
 	file(auths(host, "ada", "wrong"))
-	want("wrong auths", pull(ref), ImageDenied, "registries:")
+	want("wrong auths", pull(ref), ImageDenied, "refuses user ada from "+config+"/config.json", "correct what "+config+"/config.json has for "+host)
 
 	file(fmt.Sprintf(`{"credHelpers": {%q: "fake"}}`, host))
 	helper(`read server; [ "$1 $server" = "get ` + host + `" ] && echo '{"ServerURL":"` + host + `","Username":"ada","Secret":"lovelace"}'`)
@@ -78,15 +78,17 @@ func TestRealRegistryWithCredentialsFromEveryPlace(t *testing.T) {
 		t.Errorf("credentials store: %v", err)
 	}
 	helper("echo 'credentials not found in native keychain'; exit 1")
-	want("helper without any", pull(ref), ImageDenied, "registries:")
+	want("helper without any", pull(ref), ImageDenied, "deployer has none for it", "docker-credential-fake has nothing for it")
+	helper(`echo '{"Username":"ada","Secret":"wrong"}'`)
+	want("helper with wrong ones", pull(ref), ImageDenied, "refuses user ada from docker-credential-fake", "correct what docker-credential-fake has for "+host)
 	helper("echo 'lovelace is locked'; exit 1")
-	want("helper that fails", pull(ref), ImageNoCredentials, "docker-credential-fake get")
+	want("helper that fails", pull(ref), ImageNoCredentials, "gives no credentials for it", "docker-credential-fake get")
 	helper("echo '{lovelace'")
-	want("helper that talks nonsense", pull(ref), ImageNoCredentials, "docker-credential-fake get")
+	want("helper that talks nonsense", pull(ref), ImageNoCredentials, "answers with what is not the JSON of a credential helper", "docker-credential-fake get")
 	file(`{"credsStore": "not-there"}`)
-	want("helper that is not there", pull(ref), ImageNoCredentials, "install docker-credential-not-there")
+	want("helper that is not there", pull(ref), ImageNoCredentials, "not in the PATH", "install docker-credential-not-there")
 	file(`{"auths": {"lovelace`)
-	want("configuration that is none", pull(ref), ImageNoCredentials, "docker login")
+	want("configuration that is none", pull(ref), ImageNoCredentials, "no configuration of Docker's", "docker login")
 
 	// deployer.yaml's entry wins over all of it.
 	r.auth = func(context.Context, string) (string, string, error) { return "ada", "lovelace", nil }
@@ -95,18 +97,18 @@ func TestRealRegistryWithCredentialsFromEveryPlace(t *testing.T) {
 	}
 	file(auths(host, "ada", "lovelace"))
 	r.auth = func(context.Context, string) (string, string, error) { return "ada", "wrong", nil }
-	want("deployer.yaml wins", pull(ref), ImageDenied, "registries:")
+	want("deployer.yaml wins", pull(ref), ImageDenied, "refuses user ada from registries: in deployer.yaml", "correct what registries: in deployer.yaml has for "+host)
 	r.auth = func(context.Context, string) (string, string, error) {
 		return "", "", errors.New("open /x: no such file")
 	}
-	want("password file that is gone", pull(ref), ImageNoCredentials, "can read what registries:")
+	want("password file that is gone", pull(ref), ImageNoCredentials, "/x: no such file", "can read what registries:")
 	r.auth = nil
 
-	want("missing tag", pull(host+"/app:none"), ImageMissing, "check the name and the tag")
+	want("missing tag", pull(host+"/app:none"), ImageMissing, "does not exist", "check the name and the tag")
 	foreign := host + "/app:foreign"
 	r.pushTo(host, foreign, foreignImage(t, r), "ada", "lovelace")
-	want("wrong architecture", pull(foreign), ImagePlatform, "build the image for the Engine's platform")
-	want("no registry", pull("127.0.0.1:1/app:1"), ImageUnreachable, "see from the Engine's host")
+	want("wrong architecture", pull(foreign), ImagePlatform, "platform", "build the image for the Engine's platform")
+	want("no registry", pull("127.0.0.1:1/app:1"), ImageUnreachable, "does not answer", "see from the Engine's host")
 }
 
 // Each image that cannot be had has its hint, and one that is missing is not

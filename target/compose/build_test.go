@@ -1,0 +1,108 @@
+package compose
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/docker/api/types/image"
+
+	"deployer/internal/enginetest"
+	"deployer/project"
+)
+
+// buildOf is a build of one Dockerfile, named by its text.
+func buildOf(t *testing.T, dockerfile string) *project.Build {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	_ = w.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))})
+	_, _ = w.Write([]byte(dockerfile))
+	_ = w.Close()
+	sum := strings.TrimPrefix(digest([]byte(t.Name()+dockerfile)), "sha256:")
+	return &project.Build{Service: "web", Dockerfile: "Dockerfile", Context: out.Bytes(), Hash: sum}
+}
+
+// The image that a build begins with comes from a private registry by the
+// credentials that services have, and is told apart from others that cannot be had.
+func TestBuildBeginsWithAPrivateImage(t *testing.T) {
+	r := newRig(t)
+	host := enginetest.Registry(t, "ada", "lovelace")
+	ref := host + "/base:1"
+	r.pushTo(host, ref, r.image, "ada", "lovelace")
+	if _, err := r.engine.ImageRemove(t.Context(), ref, image.RemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.dropBuilds(context.WithoutCancel(t.Context()), r.name, nil) })
+	password := "wrong"
+	r.auth = func(context.Context, string) (string, string, error) { return "ada", password, nil }
+	b := buildOf(t, "ARG TAG=0\nFROM "+host+"/base:$TAG AS one\nFROM one\nCOPY --from=one /testapp /again\n")
+	one := "1"
+	b.Config.Args = types.MappingWithEquals{"TAG": &one}
+
+	_, _, err := r.Build(t.Context(), r.name, b, nil)
+	var failure *ImageError
+	if !errors.As(err, &failure) || failure.Reason != ImageDenied || failure.Ref != ref {
+		t.Fatalf("got %v, want %q of %s", err, ImageDenied, ref)
+	}
+	password = "lovelace"
+	var log buffer
+	b.Config.Pull = true // the Engine would ask for it again, without credentials
+	tag, reused, err := r.Build(t.Context(), r.name, b, &log)
+	if err != nil || reused || !strings.Contains(log.String(), "web: pulling "+ref) {
+		t.Fatalf("%s, %v, %v:\n%s", tag, reused, err, log.String())
+	}
+	_, _, err = r.Build(t.Context(), r.name, buildOf(t, "FROM "+host+"/base:none\n"), nil)
+	if !errors.As(err, &failure) || failure.Reason != ImageMissing {
+		t.Errorf("got %v, want %q", err, ImageMissing)
+	}
+}
+
+// What a build wrote last stands in its error, in plain.
+func TestBuildThatFailsSaysWhatItWroteLast(t *testing.T) {
+	r := newRig(t)
+	var log buffer
+	_, _, err := r.Build(t.Context(), r.name, buildOf(t, "FROM "+r.image+"\nRUN [\"/testapp\", \"nothing\"]\n"), &log)
+	if err == nil || !strings.Contains(err.Error(), `returned a non-zero code: 2; it wrote last: testapp: unknown command "nothing"`) {
+		t.Errorf("got %v", err)
+	}
+	if strings.Contains(log.String(), "[91m") || !strings.Contains(log.String(), `web: testapp: unknown command "nothing"`) {
+		t.Errorf("log: %q", log.String())
+	}
+}
+
+func TestOutputOfABuildIsThatOfItsLastStep(t *testing.T) {
+	var o output
+	for _, text := range []string{"Step 1/2 : RUN a", "\n", " ---> Running in 1", "before\n", "Step 2/2 : RUN b\n", " ---> Running in 2", "one\ntwo\n", "\x1b[91mthree\n\x1b[0m", "Removing intermediate container 2\n"} {
+		o.add(text)
+	}
+	if got := o.end(); got != "; it wrote last: one; two; three" {
+		t.Errorf("got %q", got)
+	}
+	if o.add(strings.Repeat("x", 2*outputBytes)); len(o.end()) > outputBytes+40 {
+		t.Errorf("it has %d bytes", len(o.end()))
+	}
+}
+
+func TestImagesThatADockerfileBeginsWith(t *testing.T) {
+	eight := "8"
+	for text, want := range map[string][]base{
+		"FROM scratch\nCOPY a /a\n": nil,
+		"FROM a AS x\nFROM b AS y\nCOPY --from=x / /\nCOPY --from=0 / /\nFROM c": {{ref: "a"}, {ref: "b"}},
+		"ARG V=7\nFROM a:$V AS y":                                       {{ref: "a:8"}},
+		"ARG R=r:5000/a\nARG W=${R}:2\nFROM ${W} AS y":                  {{ref: "r:5000/a:2"}},
+		"FROM --platform=linux/arm64 a AS y\nCOPY --from=r/tools:1 / /": {{"a", "linux/arm64"}, {ref: "r/tools:1"}},
+		"FROM $UNKNOWN":   nil,
+		"RUN before from": nil,
+	} {
+		got, ok := basesOf([]byte(text), types.MappingWithEquals{"V": &eight}, "y")
+		if !slices.Equal(got, want) || ok != !strings.ContainsAny(text[:6], "U$") {
+			t.Errorf("%q: got %v, %v, want %v", text, got, ok, want)
+		}
+	}
+}
