@@ -51,13 +51,17 @@ func (m *monitor) put(stack string, readings []state.Reading) {
 
 // Readings returns what the monitor of a stack last read, in the order of
 // pipeline.yaml; nothing before its first look. Where the last good release
-// could not be run again, that comes first.
+// could not be run again, that comes first, and then the containers that are down.
 func (q *Queue) Readings(stack string) []state.Reading {
 	var out []state.Reading
 	if s, ok := q.stacks()[stack]; ok {
 		if known, err := q.known(stack); err == nil {
 			if lost := q.wayBackReading(context.Background(), s, known); lost != nil {
 				out = append(out, *lost)
+			}
+			for _, alarm := range known.Alarms {
+				alarm.At = q.now().UTC() // it is watched all the while
+				out = append(out, alarm)
 			}
 		}
 	}

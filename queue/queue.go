@@ -26,6 +26,8 @@ type Queue struct {
 
 	intake  *intake
 	monitor *monitor
+	alarms  alarmTimes
+	dogs    atomic.Pointer[[]*watchdog] // of the setup in force
 	wake    chan struct{}
 
 	folding sync.Mutex // held while folders become stacks
@@ -53,7 +55,7 @@ type running struct {
 func New(store *state.Store, runner *pipeline.Runner, stacks []*pipeline.Stack, workers int, log *slog.Logger, observers ...Observer) *Queue {
 	q := &Queue{
 		store: store, runner: runner, log: log, now: runner.Now, observers: observers,
-		intake: newIntake(), monitor: newMonitor(), wake: make(chan struct{}, 1), running: make(map[string]*running),
+		intake: newIntake(), monitor: newMonitor(), alarms: defaultAlarmTimes(), wake: make(chan struct{}, 1), running: make(map[string]*running),
 	}
 	q.setup.Store(newSetup(stacks, workers))
 	return q

@@ -19,6 +19,7 @@ type Stack struct {
 	Paths       []string     `json:"paths,omitempty"`    // patterns of pipeline.yaml that name more of them
 	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
 	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
+	Alarms      []Reading    `json:"alarms,omitempty"`   // of containers that are down, until they are well
 	Schedule    *Schedule    `json:"schedule,omitempty"`
 	Stopped     *Stopped     `json:"stopped,omitempty"`
 	Warning     string       `json:"warning,omitempty"`   // what a person should know of its place in the repository

@@ -6,6 +6,7 @@
 //	STATUS        HTTP status of / (200)
 //	HEALTH_AFTER  /healthz answers 503 for this long after the start
 //	FAIL_HEALTH   /healthz answers 503 always
+//	SICK_FILE     /healthz answers 503 while this file is there
 //	EXIT_AFTER    exit after this long, with EXIT_CODE (1)
 //	WRITE_FILE    write VERSION to this path at the start
 package main
@@ -38,6 +39,10 @@ func main() {
 		os.Exit(health())
 	case "print":
 		fmt.Println(os.Args[2:])
+	case "touch":
+		os.Exit(touch(os.Args[2]))
+	case "remove":
+		os.Exit(remove(os.Args[2]))
 	case "true":
 	case "false":
 		os.Exit(1)
@@ -82,7 +87,7 @@ func handler() http.Handler {
 	warmUp := duration(cmp.Or(os.Getenv("HEALTH_AFTER"), "0s"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if os.Getenv("FAIL_HEALTH") != "" || time.Since(started) < warmUp {
+		if os.Getenv("FAIL_HEALTH") != "" || time.Since(started) < warmUp || exists(os.Getenv("SICK_FILE")) {
 			http.Error(w, "not healthy", http.StatusServiceUnavailable)
 		}
 	})
@@ -105,6 +110,24 @@ func handler() http.Handler {
 		}
 	})
 	return mux
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && err == nil
+}
+
+// touch makes a file, and remove takes it away again.
+func touch(path string) int { return done(os.WriteFile(path, nil, 0o644)) }
+
+func remove(path string) int { return done(os.Remove(path)) }
+
+func done(err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testapp:", err)
+		return 1
+	}
+	return 0
 }
 
 // health asks the server in the same container how it is.
