@@ -126,18 +126,28 @@ func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, ha
 	if s.raised = ripe; len(ripe) > 0 {
 		s.raised = append(ripe, soon...) // one message of what goes down together
 	}
+	w.judgeAlarms(known, troubles, have, &s)
+	return s
+}
+
+// judgeAlarms finds the alarms that are over.
+func (w *watchdog) judgeAlarms(known *state.Stack, troubles []pipeline.Trouble, have []project.Condition, s *sight) {
+	now, wait := w.now(), false
 	for _, alarm := range known.Alarms {
-		at, how := w.wellAt(alarm, known, troubles, have)
+		at, how := w.wellAt(alarm, troubles, have)
 		switch {
 		case how == "":
 		case at.After(now):
 			s.again = earlier(s.again, at)
+			wait = wait || at.Sub(now) < w.alarms.well/2
 		default:
 			alarm.Message = how
 			s.over = append(s.over, alarm)
 		}
 	}
-	return s
+	if wait { // one message of what comes up together
+		s.over = nil
+	}
 }
 
 func alarmOf(known *state.Stack, unit string) *state.Reading {
@@ -189,28 +199,28 @@ func (w *watchdog) mustRun(stack *pipeline.Stack, live *state.Release, v *vigil,
 	return v.must[service]
 }
 
-// wellAt returns when an alarm is over if nothing happens until then, and how;
-// nothing where that cannot be said yet.
-func (w *watchdog) wellAt(alarm state.Reading, known *state.Stack, troubles []pipeline.Trouble, have []project.Condition) (at time.Time, how string) {
-	now, unit := w.now(), pipeline.UnitOfKey(alarm.Key)
+// wellAt returns when an alarm is over if nothing happens until then, the zero
+// time for now, and how; nothing where that cannot be said yet.
+func (w *watchdog) wellAt(alarm state.Reading, troubles []pipeline.Trouble, have []project.Condition) (at time.Time, how string) {
+	unit := pipeline.UnitOfKey(alarm.Key)
 	if slices.ContainsFunc(troubles, func(t pipeline.Trouble) bool { return t.Name == unit }) {
-		return now, ""
+		return at, ""
 	}
 	i := slices.IndexFunc(have, func(c project.Condition) bool { return pipeline.UnitOf(c.Container) == unit })
 	if i < 0 {
-		return now, "is no part of the live release any more"
+		return at, "has no container any more"
 	}
-	c, loop := have[i], pipeline.IsLoop(alarm.Key) && have[i].Restarts > 0
-	how = fmt.Sprintf("is well again, after %s", max(now.Sub(alarm.Since).Round(time.Second), time.Second))
+	c := have[i]
+	how = fmt.Sprintf("is well again, after %s", max(w.now().Sub(alarm.Since).Round(time.Second), time.Second))
 	switch {
 	case c.State != "running":
-		return now, how
+		return at, how
 	case c.Health == "starting":
-		return now, ""
-	case loop:
+		return at, ""
+	case pipeline.IsLoop(alarm.Key) && c.Restarts > 0:
 		return c.StartedAt.Add(w.alarms.within), how
 	case c.Health == "healthy":
-		return now, how
+		return at, how
 	}
 	return c.StartedAt.Add(w.alarms.well), how
 }

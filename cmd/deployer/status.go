@@ -29,6 +29,17 @@ type stackView struct {
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
 	LastRun     *lastRun           `json:"last_run"`
+	Readings    []reading          `json:"readings"`
+}
+
+// A reading is what a check of the monitor says, or what is the matter with a
+// container.
+type reading struct {
+	Check   string           `json:"check"`
+	Status  state.StepStatus `json:"status"`
+	Message string           `json:"message"`
+	Hint    string           `json:"hint"`
+	Since   time.Time        `json:"since"`
 }
 
 // lastRun is how the newest run of a stack ended.
@@ -89,6 +100,12 @@ func showStack(cmd *cobra.Command, c *apiClient, name string, asJSON bool) error
 		row("stack", s.Name)
 		row("sync", s.Sync)
 		row("health", s.Health)
+		for _, r := range s.Readings {
+			if r.Status == state.StepFailed || r.Status == state.StepWarned {
+				row(string(r.Status), fmt.Sprintf("%s: %s (%s)", r.Check, oneLine(r.Message), since(r.Since)))
+				row("", "what to do: "+r.Hint)
+			}
+		}
 		row("operation", s.Operation)
 		row("live", s.liveCommit())
 		if s.LastGood != nil {

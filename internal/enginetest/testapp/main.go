@@ -8,6 +8,7 @@
 //	FAIL_HEALTH   /healthz answers 503 always
 //	SICK_FILE     /healthz answers 503 while this file is there
 //	EXIT_AFTER    exit after this long, with EXIT_CODE (1)
+//	EXIT_FILE     exit so as soon as this file is there
 //	WRITE_FILE    write VERSION to this path at the start
 package main
 
@@ -67,6 +68,9 @@ func serve(ctx context.Context) int {
 	if text := os.Getenv("EXIT_AFTER"); text != "" {
 		exit = time.After(duration(text))
 	}
+	if path := os.Getenv("EXIT_FILE"); path != "" {
+		exit = appearing(path)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- http.ListenAndServe(":"+port(), handler()) }()
 	select {
@@ -115,6 +119,18 @@ func handler() http.Handler {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return path != "" && err == nil
+}
+
+// appearing receives when a file is there.
+func appearing(path string) <-chan time.Time {
+	there := make(chan time.Time, 1)
+	go func() {
+		for !exists(path) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		there <- time.Now()
+	}()
+	return there
 }
 
 // touch makes a file, and remove takes it away again.
