@@ -16,6 +16,7 @@ type Trouble struct {
 	Name      string // the service, with its number where it is not the first
 	Service   string
 	Container string // its id; empty where there is none
+	Called    string // the container's name
 	What      string // "exited with code 1"
 	Evidence  string // what its health check, or the Engine, says; may hold a secret
 	Since     time.Time
@@ -50,7 +51,7 @@ func UnitOfKey(key string) string {
 // it should, or is about to.
 func TroubleOf(stack string, c project.Condition) (Trouble, bool) {
 	t := Trouble{
-		Key: keyDown + UnitOf(c.Container), Name: UnitOf(c.Container), Service: c.Service, Container: c.ID, Since: c.FinishedAt,
+		Key: keyDown + UnitOf(c.Container), Name: UnitOf(c.Container), Service: c.Service, Container: c.ID, Called: c.Name, Since: c.FinishedAt,
 		Hint: fmt.Sprintf("read `docker logs %s`; `deployer restart %s %s` starts it again, `deployer rollback %s` goes back to the good release before", c.Name, stack, c.Service, stack),
 	}
 	switch c.State {
@@ -98,7 +99,7 @@ func (t *Trouble) ended(stack string, c project.Condition) {
 // LoopOf is the trouble of a container that was restarted again and again.
 func LoopOf(stack string, c project.Condition, restarts int, since time.Time, within time.Duration) Trouble {
 	t := Trouble{
-		Key: keyRestarts + UnitOf(c.Container), Name: UnitOf(c.Container), Service: c.Service, Container: c.ID, Since: since,
+		Key: keyRestarts + UnitOf(c.Container), Name: UnitOf(c.Container), Service: c.Service, Container: c.ID, Called: c.Name, Since: since,
 		What: fmt.Sprintf("restarts again and again: %d times in %s, the last exit code was %d", restarts, max(within.Round(time.Second), time.Second), c.ExitCode),
 		Hint: fmt.Sprintf("read `docker logs %s`; `deployer rollback %s` goes back to the good release before", c.Name, stack),
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -248,6 +249,10 @@ func (w *watchdog) tell(ctx context.Context, stack *pipeline.Stack, known *state
 		}
 		if now.Live == nil || now.Live.ID != run.Release || !now.Live.At.Equal(known.Live.At) || w.startedSince(tx, run) {
 			return errOvertaken
+		}
+		run.Repeats = toldByMonitor(tx, now, s)
+		for i := range readings {
+			readings[i].Run = cmp.Or(run.Repeats, run.ID)
 		}
 		now.Alarms = append(slices.DeleteFunc(now.Alarms, func(r state.Reading) bool {
 			return slices.ContainsFunc(s.over, func(was state.Reading) bool { return was.Key == r.Key })

@@ -342,3 +342,48 @@ func TestAlarmsEndWithTheStack(t *testing.T) {
 	}
 	b.silent(1)
 }
+
+// A monitor with the check containers sees the same: who sees it first tells it.
+func TestMonitorAndAlarmTellTheSameOnce(t *testing.T) {
+	told := func(runs []*state.Run) (out []*state.Run) {
+		for _, r := range runs {
+			if r.Repeats == "" {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		every string
+		first state.TriggerKind
+	}{
+		"monitor": {"1s", state.TriggerSchedule},
+		"alarm":   {"3s", state.TriggerEngine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, l, _ := newAlarmBench(t)
+			if tt.first == state.TriggerSchedule {
+				b.stop()
+				slow := quick
+				slow.grace = 4 * time.Second
+				b.renew()
+				b.queue.alarms = slow
+				b.serve()
+			}
+			b.deployed("two", b.app("shop", "app:1", "monitor: {every: "+tt.every+", checks: [{check: containers}]}\n"))
+			b.sees("shop", state.StepPassed)
+			l.happens("web", stopped, nil)
+			first := b.news(0)
+			b.news(1)
+			if runs := told(b.monitorRuns()); first.Trigger.Kind != tt.first || len(runs) != 1 || runs[0].ID != first.ID {
+				t.Fatalf("first %s, then told %d times", first.Trigger.Kind, len(runs))
+			}
+			l.happens("web", up, nil)
+			b.news(2)
+			b.news(3)
+			if runs := told(b.monitorRuns()); len(runs) != 2 || runs[0].Trigger.Kind != tt.first || runs[0].Status != state.RunSucceeded {
+				t.Errorf("told %d times, the last by %s", len(runs), runs[0].Trigger.Kind)
+			}
+		})
+	}
+}

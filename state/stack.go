@@ -28,14 +28,16 @@ type Stack struct {
 	Shelf       string       `json:"shelf,omitempty"`     // the name that its files, images and archives are kept under; empty: its own
 }
 
-// A Reading is what a check of the monitor last said of the live release.
+// A Reading is what a check of the monitor last said of the live release, or
+// what is the matter with a container of it.
 type Reading struct {
 	Key     string     `json:"key"` // what the check tests
 	Check   string     `json:"check"`
 	Status  StepStatus `json:"status"`
 	Message string     `json:"message"`
 	Hint    string     `json:"hint,omitempty"`
-	Since   time.Time  `json:"since"` // when it began to say so
+	Since   time.Time  `json:"since"`         // when it began to say so
+	Run     string     `json:"run,omitempty"` // that told people so
 
 	// Of the last look; they are not stored.
 	At       time.Time     `json:"-"`
