@@ -31,11 +31,14 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		return w.now().Add(monitorAgain), nil // the end of a run comes earlier
 	}
 	have, err := w.target.Conditions(ctx, stack.Project)
-	if err != nil {
+	if errors.Is(err, project.ErrEngineUnreachable) {
 		return time.Time{}, err
 	}
-	if w.isBusy(stack) {
-		return w.now().Add(monitorAgain), nil // what was seen counts for nothing
+	if err != nil {
+		w.log.Warn("look at the containers", "stack", stack.Name, "error", err)
+	}
+	if err != nil || w.isBusy(stack) { // what was seen counts for nothing
+		return w.now().Add(monitorAgain), nil
 	}
 	s := w.judge(stack, known, v, have)
 	if len(s.raised)+len(s.over) == 0 {

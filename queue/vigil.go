@@ -32,11 +32,14 @@ func newVigil() *vigil {
 	return &vigil{down: map[string]time.Time{}, left: map[string]bool{}, counts: map[string][]count{}}
 }
 
-// begin forgets what a run has overtaken.
+// begin forgets what a run has overtaken. One that ended before its first
+// change has overtaken nothing: pushes must not put off an alarm.
 func (v *vigil) begin(after *state.Run) {
+	if after.Kind.OfRelease() && after.Phase == state.PhasePreparing {
+		return
+	}
 	*v = *newVigil()
-	v.fromFailed = after.Kind != state.KindBackup && after.Phase != state.PhasePreparing &&
-		(after.Status == state.RunFailed || after.Status == state.RunRollbackFailed)
+	v.fromFailed = after.Kind != state.KindBackup && (after.Status == state.RunFailed || after.Status == state.RunRollbackFailed)
 }
 
 // restarts returns how often a container was restarted within the time before
