@@ -36,6 +36,11 @@ func (l *livelyTarget) Events(ctx context.Context, subscribed func(), happened f
 	events, lost := make(chan string, 100), make(chan error, 1)
 	l.streams[events] = lost
 	l.moving.Unlock()
+	defer func() {
+		l.moving.Lock()
+		defer l.moving.Unlock()
+		delete(l.streams, events)
+	}()
 	subscribed()
 	for {
 		select {
@@ -54,9 +59,8 @@ func (l *livelyTarget) goAway() {
 	l.moving.Lock()
 	defer l.moving.Unlock()
 	l.away = true
-	for events, lost := range l.streams {
+	for _, lost := range l.streams {
 		lost <- errors.New("the stream ended")
-		delete(l.streams, events)
 	}
 }
 
@@ -122,9 +126,16 @@ func newAlarmBench(t *testing.T) (b *bench, l *livelyTarget, good *state.Run) {
 // watched is the next start of the process, with quick times.
 func (b *bench) watched() {
 	b.t.Helper()
+	b.watchedAfter(quick.grace)
+}
+
+// watchedAfter is watched with another grace.
+func (b *bench) watchedAfter(grace time.Duration) {
+	b.t.Helper()
 	b.stop()
 	b.renew()
 	b.queue.alarms = quick
+	b.queue.alarms.grace = grace
 	b.serve()
 }
 
@@ -204,13 +215,15 @@ func TestWhatComesBackWithinTheGraceIsNoNews(t *testing.T) {
 
 func TestRestartLoopIsToldThoughItIsUpInBetween(t *testing.T) {
 	b, l, _ := newAlarmBench(t)
+	b.watchedAfter(time.Hour) // for which a loop does not wait
 	restarted := func(n int) {
-		at := time.Now()
+		at, before := time.Now(), l.looked()
 		l.happens("web", up, func(c *project.Condition) {
 			c.Restarts, c.StartedAt, c.FinishedAt, c.ExitCode = n, at, at, 1
 		})
-		l.sees(t)
+		l.until(t, "it is looked at", func() bool { return l.looks > before })
 	}
+	l.until(t, "it is watched", func() bool { return len(l.streams) == 1 })
 	restarted(1)
 	restarted(2)
 	b.silent(0)
@@ -227,13 +240,18 @@ func TestRestartLoopIsToldThoughItIsUpInBetween(t *testing.T) {
 	b.says(b.news(1).Trigger.Reason, "web is well again") // it was not restarted for long enough
 }
 
-// sees waits until what has happened was looked at.
-func (l *livelyTarget) sees(t *testing.T) {
+// until waits for something about the target.
+func (l *livelyTarget) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	before := l.looked()
-	for end := time.Now().Add(patience); l.looked() == before; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		l.moving.Lock()
+		done := ok()
+		l.moving.Unlock()
+		if done {
+			return
+		}
 		if time.Now().After(end) {
-			t.Fatal("nobody looks at what happens")
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }
@@ -303,7 +321,12 @@ func TestAlarmsOutliveDeployer(t *testing.T) {
 		reasons += b.news(known).Trigger.Reason + "\n"
 	}
 	b.says(reasons, "web is well again", "db exited with code 137")
-	b.silent(3)
+
+	b.stop()
+	l.happens("db", up, nil)
+	b.watched() // all is well, but nobody was told
+	b.says(b.news(3).Trigger.Reason, "db is well again")
+	b.silent(4)
 }
 
 func TestLostEngineIsSubscribedToAgain(t *testing.T) {
@@ -363,12 +386,7 @@ func TestMonitorAndAlarmTellTheSameOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, l, _ := newAlarmBench(t)
 			if tt.first == state.TriggerSchedule {
-				b.stop()
-				slow := quick
-				slow.grace = 4 * time.Second
-				b.renew()
-				b.queue.alarms = slow
-				b.serve()
+				b.watchedAfter(4 * time.Second)
 			}
 			b.deployed("two", b.app("shop", "app:1", "monitor: {every: "+tt.every+", checks: [{check: containers}]}\n"))
 			b.sees("shop", state.StepPassed)
