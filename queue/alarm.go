@@ -124,7 +124,8 @@ func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, ha
 			soon = append(soon, t)
 			fallthrough
 		default:
-			s.again = earlier(s.again, now.Add(w.alarms.grace-waited))
+			// Sooner than its end: a busy Engine may tell late that it restarts.
+			s.again = earlier(s.again, now.Add(min(w.alarms.grace-waited, w.alarms.grace/10)))
 		}
 	}
 	if s.raised = ripe; len(ripe) > 0 {
