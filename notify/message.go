@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"deployer/state"
@@ -29,6 +30,9 @@ func Message(run *state.Run, status state.RunStatus, page string) (title, text s
 	}
 	if status != state.RunSucceeded {
 		add("", run.Error)
+		if run.Kind == state.KindMonitor {
+			add("", evidence(run))
+		}
 		add("What to do: ", run.Hint)
 	}
 	if page != "" {
@@ -72,4 +76,40 @@ func commitLine(run *state.Run) string {
 		return run.Subject
 	}
 	return fmt.Sprintf("%s (%s)", run.Subject, run.Author)
+}
+
+// maxEvidence is what a message has of what failed, in bytes: chats cut what is
+// longer, and the run has all of it.
+const maxEvidence = 1500
+
+// evidence is what the failed steps of a run say below their first line, which
+// is in its error: the beginning and the end of it where it is long.
+func evidence(run *state.Run) string {
+	var parts []string
+	for _, stage := range run.Stages {
+		for _, step := range stage.Steps {
+			_, rest, more := strings.Cut(step.Message, "\n")
+			if step.Status == state.StepFailed && more {
+				parts = append(parts, step.Name+": "+rest)
+			}
+		}
+	}
+	for i, part := range parts {
+		parts[i] = shortened(part, maxEvidence/len(parts))
+	}
+	return strings.Join(parts, "\n")
+}
+
+// shortened leaves lines out after the first two, until the text fits.
+func shortened(text string, limit int) string {
+	lines := strings.Split(text, "\n")
+	cut := false
+	for size := len(text); size > limit && len(lines) > 3; cut = true {
+		size -= len(lines[2]) + 1
+		lines = slices.Delete(lines, 2, 3)
+	}
+	if cut {
+		lines = slices.Insert(lines, 2, "…")
+	}
+	return strings.Join(lines, "\n")
 }

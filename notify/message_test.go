@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -46,5 +47,33 @@ func TestMessages(t *testing.T) {
 	}
 	if _, _, worth := Message(with(func(*state.Run) {}), state.RunWaiting, ""); worth {
 		t.Error("an approval that was given meanwhile is asked for")
+	}
+}
+
+// Who is called at night reads what happened without a computer.
+func TestMessageOfTheMonitorHasTheEvidence(t *testing.T) {
+	lines := make([]string, 30)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("line %02d %s", i, strings.Repeat("x", 90))
+	}
+	run := &state.Run{
+		ID: "r", Stack: "shop", Kind: state.KindMonitor, Status: state.RunFailed, Error: "web: exited with code 1", Hint: "read its log",
+		Trigger: state.Trigger{Kind: state.TriggerEngine, Reason: "web exited with code 1"},
+		Stages: []state.StageResult{{Steps: []state.Step{
+			{Name: "web", Status: state.StepFailed, Message: "exited with code 1\nlive is 1a2b3c4 fix\nits last lines:\n" + strings.Join(lines, "\n")},
+			{Name: "db", Status: state.StepPassed, Message: "is well again\nand nobody needs to know more"},
+		}}},
+	}
+	title, text, _ := Message(run, run.Status, "https://deploy.example.com")
+	if title != "shop: web exited with code 1" {
+		t.Errorf("title %q", title)
+	}
+	for _, part := range []string{"web: live is 1a2b3c4 fix", "its last lines:\n…\n", "line 29", "What to do: read its log", "/runs/r"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in:\n%s", part, text)
+		}
+	}
+	if len(text) > maxEvidence+300 || strings.Contains(text, "line 00") || strings.Contains(text, "nobody needs") {
+		t.Errorf("%d bytes:\n%s", len(text), text)
 	}
 }

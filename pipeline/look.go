@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"deployer/pipeline/check"
@@ -17,41 +18,60 @@ const lookLimit = 10 * time.Minute // of one look at all checks of the monitor
 func (r *Runner) Look(ctx context.Context, stack *Stack, known *state.Stack, live *KeptRelease) (run *state.Run, readings []state.Reading, log []byte, err error) {
 	ctx, done := context.WithTimeout(ctx, lookLimit)
 	defer done()
-	started := r.now().UTC()
-	run = &state.Run{
-		ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindMonitor, Trigger: state.Trigger{Kind: state.TriggerSchedule},
-		Commit: live.Release.Commit, Subject: live.Release.Subject, Environment: live.Release.Environment, Release: live.Release.ID,
-		CreatedAt: started, StartedAt: &started,
-		Stages: []state.StageResult{{Name: state.StageVerify, StartedAt: &started, Steps: []state.Step{}}},
-	}
-	mask := r.parts.Mask()
-	mask.Add(live.Project.Secrets()...)
-	var lines bytes.Buffer
-	masked := mask.Writer(&lines)
-	x := &Execution{
-		Stack: stack, Run: run, Known: known, Mask: mask, Log: masked, runner: r,
-		stage: &run.Stages[0], show: func() {},
-	}
+	l := r.newLook(stack, known, state.TriggerSchedule)
+	l.Mask.Add(live.Project.Secrets()...)
 	var specs []check.Spec
 	if live.File.Monitor != nil {
 		specs = live.File.Monitor.Checks
 	}
-	w := live.world(x)
-	answers := x.ask(ctx, specs, w)
+	w := live.world(l.Execution)
+	answers := l.ask(ctx, specs, w)
 	if ctx.Err() != nil {
 		return nil, nil, nil, context.Cause(ctx)
 	}
 	for i := range answers {
 		answers[i].Result = check.Diagnose(ctx, specs[i], w, answers[i].Result)
-		x.record(specs[i].TitleIn(live.Env), answers[i].Result, answers[i].took)
+		l.record(specs[i].TitleIn(live.Env), answers[i].Result, answers[i].took)
 	}
 	if len(specs) > 0 {
-		x.witness(ctx, w)
+		l.witness(ctx, w)
 	}
-	if err := masked.Close(); err != nil {
-		return nil, nil, nil, err
+	log, err = l.end()
+	return l.Run, readingsOf(specs, l.stage.Steps, answers, r.now().UTC()), log, err
+}
+
+// A look is an execution of the one stage of a look at a live release.
+type look struct {
+	*Execution
+	lines  bytes.Buffer
+	masked io.Closer
+}
+
+func (r *Runner) newLook(stack *Stack, known *state.Stack, by state.TriggerKind) *look {
+	started, live := r.now().UTC(), known.Live
+	run := &state.Run{
+		ID: state.NewRunID(), Stack: stack.Name, Kind: state.KindMonitor, Trigger: state.Trigger{Kind: by},
+		Commit: live.Commit, Subject: live.Subject, Environment: live.Environment, Release: live.ID,
+		CreatedAt: started, StartedAt: &started,
+		Stages: []state.StageResult{{Name: state.StageVerify, StartedAt: &started, Steps: []state.Step{}}},
 	}
-	return run, readingsOf(specs, run.Stages[0].Steps, answers, r.now().UTC()), lines.Bytes(), nil
+	l := &look{}
+	mask := r.parts.Mask()
+	masked := mask.Writer(&l.lines)
+	l.masked = masked
+	l.Execution = &Execution{
+		Stack: stack, Run: run, Known: known, Mask: mask, Log: masked, runner: r,
+		stage: &run.Stages[0], show: func() {},
+	}
+	return l
+}
+
+// end returns the log.
+func (l *look) end() ([]byte, error) {
+	if err := l.masked.Close(); err != nil {
+		return nil, err
+	}
+	return l.lines.Bytes(), nil
 }
 
 // readingsOf makes readings of the steps that the checks became.

@@ -7,52 +7,64 @@ import (
 	"slices"
 	"strings"
 
+	"deployer/project"
 	"deployer/state"
 )
 
-// checkKeptImages makes sure that a release that is run again still can be:
-// what the Engine has lost is pulled by its digest, where it came from a
-// registry, while the old containers run.
+// checkKeptImages makes sure that a release that is run again still can be.
 func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
-	lost, err := x.Stack.Target.MissingImages(ctx, x.Release.ImageIDs())
+	pulled, missing, err := x.bringBack(ctx, x.Release, x.Project)
 	if err != nil {
-		return "", err
-	}
-	var pulled []string
-	for _, service := range slices.Sorted(maps.Keys(x.Release.Images)) {
-		digest := x.Release.Digests[service]
-		if digest == "" || !slices.Contains(lost, x.Release.Images[service]) {
-			continue
-		}
-		if err := x.pullAgain(ctx, service, digest); err != nil {
-			return "", hintElse(fmt.Errorf("an image of the release is no longer on the Engine, and cannot be pulled again: %w", err), HowToReload(x.Release, lost))
-		}
-		pulled = append(pulled, digest)
-	}
-	missing, err := x.Stack.Target.MissingImages(ctx, x.Release.ImageIDs())
-	if err != nil {
-		return "", err
+		return "", hintElse(fmt.Errorf("an image of the release is no longer on the Engine, and cannot be pulled again: %w", err), HowToReload(x.Release, missing))
 	}
 	if len(missing) > 0 {
 		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
 			HowToReload(x.Release, missing)+", or choose another release")
 	}
-	said := fmt.Sprintf("%d on the Engine, exactly those that the release ran with", len(x.Release.Images))
-	if pulled = slices.Compact(pulled); len(pulled) > 0 {
-		said += "; no longer there, and pulled again: " + strings.Join(pulled, ", ")
+	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with%s", len(x.Release.Images), again(pulled)), nil
+}
+
+// bringBack pulls, by its digest, each image of a kept release that the Engine
+// has lost and a registry had, while the old containers run. It returns those
+// that it pulled and the IDs of those that are still missing.
+func (x *Execution) bringBack(ctx context.Context, r *state.Release, p *project.Project) (pulled, missing []string, err error) {
+	missing, err = x.Stack.Target.MissingImages(ctx, r.ImageIDs())
+	if err != nil || len(missing) == 0 {
+		return nil, missing, err
 	}
-	return said, nil
+	for _, service := range slices.Sorted(maps.Keys(r.Images)) {
+		digest := r.Digests[service]
+		if digest == "" || !slices.Contains(missing, r.Images[service]) {
+			continue
+		}
+		if err := x.pullAgain(ctx, p, service, digest); err != nil {
+			return nil, missing, err
+		}
+		pulled = append(pulled, digest)
+	}
+	if missing, err = x.Stack.Target.MissingImages(ctx, r.ImageIDs()); err != nil {
+		return nil, nil, err
+	}
+	return slices.Compact(pulled), missing, nil
 }
 
 // pullAgain pulls the image of a service by its digest, if no other service
 // had it pulled just now.
-func (x *Execution) pullAgain(ctx context.Context, service, digest string) error {
-	alone := x.Project.Alone(service)
+func (x *Execution) pullAgain(ctx context.Context, p *project.Project, service, digest string) error {
+	alone := p.Alone(service)
 	s := alone.Compose.Services[service]
 	s.Image, s.PullPolicy = digest, "missing"
 	alone.Compose.Services[service] = s
 	_, err := x.Stack.Target.Images(ctx, alone, "missing", x.Log)
 	return err
+}
+
+// again adds what was pulled to a step's message.
+func again(pulled []string) string {
+	if len(pulled) == 0 {
+		return ""
+	}
+	return "; no longer there, and pulled again: " + strings.Join(pulled, ", ")
 }
 
 // HowToReload says how images that the Engine has lost come back.

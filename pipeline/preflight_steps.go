@@ -87,17 +87,22 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 	case good == nil:
 		return "this is the first release: there is none to go back to", nil
 	}
-	missing, err := x.Stack.Target.MissingImages(ctx, good.ImageIDs())
+	lost := func(err error, hint string) error {
+		return WithHint(fmt.Errorf("release %s could not be run again: %w", state.ShortCommit(good.Commit), err), hint)
+	}
+	const without = "push once with rollback: {automatic: false}"
+	kept, err := x.runner.resolveKept(x.Stack, good)
 	if err != nil {
+		return "", lost(err, without)
+	}
+	pulled, missing, err := x.bringBack(ctx, good, kept)
+	switch reload := HowToReload(good, missing) + ", or " + without; {
+	case err != nil && len(missing) > 0:
+		return "", lost(fmt.Errorf("an image is no longer on the Engine, and cannot be pulled again: %w", err), reload)
+	case err != nil:
 		return "", err
+	case len(missing) > 0:
+		return "", lost(fmt.Errorf("its images are no longer on the Engine: %s", strings.Join(missing, ", ")), reload)
 	}
-	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("release %s could not be run again: its images are no longer on the Engine: %s", state.ShortCommit(good.Commit), strings.Join(missing, ", ")),
-			HowToReload(good, missing)+", or push once with rollback: {automatic: false}")
-	}
-	if _, err := x.runner.resolveKept(x.Stack, good); err != nil {
-		return "", WithHint(fmt.Errorf("release %s could not be run again: %w", state.ShortCommit(good.Commit), err),
-			"push once with rollback: {automatic: false}")
-	}
-	return fmt.Sprintf("release of %s is complete and local", state.ShortCommit(good.Commit)), nil
+	return fmt.Sprintf("release of %s is complete and local%s", state.ShortCommit(good.Commit), again(pulled)), nil
 }

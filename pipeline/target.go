@@ -45,3 +45,17 @@ type Target interface {
 	// ReadFile reads a file of a service's container, which need not run.
 	ReadFile(ctx context.Context, projectName, service, path string) (project.ContainerFile, error)
 }
+
+// A WatchedTarget is a Target that tells by itself when something happens to
+// what runs on it.
+type WatchedTarget interface {
+	Target
+	// Events calls happened with the project of each container that starts,
+	// ends, is removed, or changes its health, until ctx ends or the Engine is
+	// lost. It calls subscribed first: nothing after that is missed.
+	Events(ctx context.Context, subscribed func(), happened func(projectName string)) error
+	// Projects lists the containers of every project by one call.
+	Projects(ctx context.Context) (map[string][]project.Container, error)
+	// Conditions says how each container of a project is.
+	Conditions(ctx context.Context, projectName string) ([]project.Condition, error)
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"deployer/gitsync/gittest"
@@ -135,11 +136,17 @@ func TestRollbackWhoseImagesAreGoneChangesNothing(t *testing.T) {
 }
 
 // A pulledTarget has images that a registry knows by digest.
-type pulledTarget struct{ *fakeTarget }
+type pulledTarget struct {
+	*fakeTarget
+	away atomic.Bool // the registry
+}
 
-func (t pulledTarget) Images(ctx context.Context, p *project.Project, policy string, log io.Writer) (map[string]project.Image, error) {
+func (t *pulledTarget) Images(ctx context.Context, p *project.Project, policy string, log io.Writer) (map[string]project.Image, error) {
 	for name, s := range p.Compose.Services {
 		if ref, ok := strings.CutSuffix(s.Image, "@sha256:00"); ok && policy != "never" {
+			if t.away.Load() {
+				return nil, errors.New("the registry does not answer")
+			}
 			t.find(ref)
 			s.Image = ref
 			p.Compose.Services[name] = s
@@ -153,7 +160,7 @@ func (t pulledTarget) Images(ctx context.Context, p *project.Project, policy str
 	return images, err
 }
 
-func (t pulledTarget) MissingImages(ctx context.Context, ids []string) (missing []string, err error) {
+func (t *pulledTarget) MissingImages(ctx context.Context, ids []string) (missing []string, err error) {
 	for _, id := range ids {
 		if refs, _ := t.fakeTarget.MissingImages(ctx, []string{id}); len(refs) > 0 {
 			missing = append(missing, id)
@@ -162,23 +169,28 @@ func (t pulledTarget) MissingImages(ctx context.Context, ids []string) (missing 
 	return missing, nil
 }
 
-// What a prune took is pulled again for a person, by the digest that ran; the
-// way back of a push is only told how it comes back.
-func TestRollbackPullsWhatTheEngineHasLost(t *testing.T) {
+// What a prune took is pulled again by the digest that ran, before anything
+// stops: what a person goes back to, and what a push would go back to.
+func TestWhatTheEngineHasLostIsPulledAgain(t *testing.T) {
 	b := newBench(t)
-	b.stacks[0].Target = pulledTarget{b.target}
+	target := &pulledTarget{fakeTarget: b.target}
+	b.stacks[0].Target = target
 	b.renew()
 	b.serve()
-	first, second := twice(b)
+	first, _ := twice(b)
 	b.target.lose("app:2")
+	target.away.Store(true)
 	run := b.ends(b.push("three", b.app("shop", "app:3", "")), state.RunFailed)
-	b.says(b.log(run), "way back", "get them back on the Engine's host: docker pull app:2@sha256:00, or push once")
-	b.target.find("app:2")
+	b.says(b.log(run), "way back", "cannot be pulled again: the registry does not answer",
+		"get them back on the Engine's host: docker pull app:2@sha256:00, or push once")
+	target.away.Store(false)
+	run = b.ends(b.push("four", b.app("shop", "app:4", "")), state.RunSucceeded)
+	b.says(b.log(run), "is complete and local; no longer there, and pulled again: app:2@sha256:00")
 	b.target.lose("app:1")
-	run = b.ends(b.rollback(state.RunTarget{}), state.RunSucceeded)
+	run = b.ends(b.rollback(state.RunTarget{Release: first.Release}), state.RunSucceeded)
 	b.says(b.log(run), "no longer there, and pulled again: app:1@sha256:00")
 	if s := b.stack("shop"); s.Live.ID != first.Release || s.Live.Digests["web"] != "app:1@sha256:00" {
-		t.Errorf("live %+v, want %s after %s", s.Live, first.Release, second.Release)
+		t.Errorf("live %+v, want %s", s.Live, first.Release)
 	}
 }
 

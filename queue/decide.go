@@ -56,7 +56,7 @@ func (q *Queue) Retry(_ context.Context, id string, by state.Trigger) (*state.Ru
 		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is not over: %s", id, old.Status), Hint: "cancel it first"}
 	}
 	if old.Kind == state.KindMonitor {
-		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of the monitor", id), Hint: "it looks again by itself, at the interval that pipeline.yaml gives it"}
+		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of the monitor", id), Hint: "it looks again by itself"}
 	}
 	if slices.Contains([]state.RunKind{state.KindAdopt, state.KindRestart, state.KindRemove, state.KindRestore}, old.Kind) {
 		return nil, &state.Refusal{Reason: fmt.Sprintf("run %s is of kind %s", id, old.Kind), Hint: "whoever may do that asks for it again: `deployer " + string(old.Kind) + " --help`"}

@@ -26,7 +26,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	q.restoreFiles(q.stacks())
 	q.removeHelpers()
 	branches := q.watchBranches(ctx)
-	polls, chores, watch, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.letGoForgotten(ctx)
+	polls, chores, watch, dogs, forgotten := q.poll(ctx), q.housekeep(ctx), q.watch(ctx), q.watchEngines(ctx), q.letGoForgotten(ctx)
 	for ctx.Err() == nil {
 		wait, err := q.scheduleBackups(dispatchEvery)
 		if err != nil {
@@ -38,6 +38,7 @@ func (q *Queue) Serve(ctx context.Context, grace time.Duration) error {
 	<-polls
 	<-chores
 	<-watch
+	<-dogs
 	<-forgotten
 	<-room
 	return q.stop(grace)
@@ -189,6 +190,7 @@ func (q *Queue) start(run *state.Run) {
 	go func() {
 		defer q.group.Done()
 		defer q.monitor.wake(run.Stack)
+		defer q.runEnded(stack, run)
 		defer q.changed(run)
 		defer func() {
 			q.mu.Lock()

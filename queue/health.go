@@ -21,8 +21,8 @@ func (q *Queue) Environment(name string) string {
 }
 
 // Health says whether what should run does: healthy, degraded where a
-// container is down or unhealthy, a check of the monitor fails, or the last
-// good release could not be run again, drifted where somebody else changed what runs, unknown where nothing is deployed or the Engine does not answer.
+// container is down, unhealthy or restarts again and again, a check of the
+// monitor fails, or the last good release could not be run again, drifted where somebody else changed what runs, unknown where nothing is deployed or the Engine does not answer.
 func (q *Queue) Health(ctx context.Context, name string) string {
 	const unknown = "unknown"
 	stack, ok := q.stacks()[name]
@@ -50,7 +50,7 @@ func (q *Queue) Health(ctx context.Context, name string) string {
 		return unknown
 	}
 	switch {
-	case !pipeline.AllUp(observed), q.lostWayBack(ctx, stack, known), slices.ContainsFunc(known.Readings, failing):
+	case !pipeline.AllUp(observed), len(known.Alarms) > 0, q.lostWayBack(ctx, stack, known), slices.ContainsFunc(known.Readings, failing):
 		return "degraded"
 	case !(&state.Changes{Services: changes}).Empty():
 		return "drifted"

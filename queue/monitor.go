@@ -52,18 +52,23 @@ func (m *monitor) put(stack string, readings []state.Reading) {
 
 // Readings returns what the monitor of a stack last read, in the order of
 // pipeline.yaml; nothing before its first look. Releases to go back to that
-// could not be run again come first, as the Engine says now.
+// could not be run again come first, as the Engine says now, and then the
+// containers that are down.
 func (q *Queue) Readings(stack string) []state.Reading {
-	var lost []state.Reading
+	var first []state.Reading
 	if s, ok := q.stacks()[stack]; ok {
 		if known, err := q.known(stack); err == nil {
-			lost, _ = q.waysBack(context.Background(), s, known)
-			_ = compareReadings(known.Readings, lost)
+			first, _ = q.waysBack(context.Background(), s, known)
+			_, _ = compareReadings(known.Readings, first)
+			for _, alarm := range known.Alarms {
+				alarm.At = q.now().UTC() // it is watched all the while
+				first = append(first, alarm)
+			}
 		}
 	}
 	q.monitor.mu.Lock()
 	defer q.monitor.mu.Unlock()
-	return append(lost, slices.DeleteFunc(slices.Clone(q.monitor.latest[stack]), isWayBack)...)
+	return append(first, slices.DeleteFunc(slices.Clone(q.monitor.latest[stack]), isWayBack)...)
 }
 
 // watch looks at the live releases on their schedules. The channel is closed

@@ -26,6 +26,8 @@ type Queue struct {
 
 	intake  *intake
 	monitor *monitor
+	alarms  alarmTimes
+	dogs    atomic.Pointer[[]*watchdog] // of the setup in force
 	wake    chan struct{}
 	pushed  chan struct{} // wakes only what starts runs
 
@@ -54,7 +56,7 @@ type running struct {
 func New(store *state.Store, runner *pipeline.Runner, stacks []*pipeline.Stack, workers int, log *slog.Logger, observers ...Observer) *Queue {
 	q := &Queue{
 		store: store, runner: runner, log: log, now: runner.Now, observers: observers,
-		intake: newIntake(), monitor: newMonitor(), wake: make(chan struct{}, 1), pushed: make(chan struct{}, 1), running: make(map[string]*running),
+		intake: newIntake(), monitor: newMonitor(), alarms: defaultAlarmTimes(), wake: make(chan struct{}, 1), pushed: make(chan struct{}, 1), running: make(map[string]*running),
 	}
 	q.setup.Store(newSetup(stacks, workers))
 	return q

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 // keepReadings compares readings with those before them. Where one says
 // something else, the run is stored and told of.
 func (q *Queue) keepReadings(before *state.Stack, run *state.Run, readings []state.Reading, log []byte) error {
-	news := compareReadings(before.Readings, readings)
+	news, changed := compareReadings(before.Readings, readings)
 	if len(news) > 0 || len(before.Readings) != len(readings) {
 		err := q.store.Update(func(tx *state.Tx) error {
 			known, err := tx.Stack(run.Stack)
@@ -22,6 +23,10 @@ func (q *Queue) keepReadings(before *state.Stack, run *state.Run, readings []sta
 			}
 			if known.Live == nil || known.Live.ID != run.Release || !known.Live.At.Equal(before.Live.At) || q.startedSince(tx, run) {
 				return errOvertaken
+			}
+			run.Repeats = toldByAlarm(tx, known, changed)
+			for _, r := range changed {
+				r.now.Run = cmp.Or(run.Repeats, run.ID)
 			}
 			known.Readings = readings
 			if err := tx.PutStack(known); err != nil || len(news) == 0 {
@@ -50,22 +55,30 @@ func (q *Queue) startedSince(tx *state.Tx, run *state.Run) bool {
 	})
 }
 
-// compareReadings returns a sentence for each reading that is news, and takes
-// over since when the others say what they say.
-func compareReadings(before, now []state.Reading) (news []string) {
+// A change is a reading that is news.
+type change struct {
+	was *state.Reading // nil: none
+	now *state.Reading
+}
+
+// compareReadings returns the readings that are news, with a sentence for
+// each, and takes over since when the others say what they say.
+func compareReadings(before, now []state.Reading) (news []string, changed []change) {
 	for i := range now {
 		r := &now[i]
 		at := slices.IndexFunc(before, func(old state.Reading) bool { return old.Key == r.Key })
 		switch {
 		case at >= 0 && before[at].Status == r.Status:
-			r.Since = before[at].Since
+			r.Since, r.Run = before[at].Since, before[at].Run
 		case at >= 0:
+			changed = append(changed, change{&before[at], r})
 			news = append(news, fmt.Sprintf("%s: %s, was %s", r.Check, r.Status, before[at].Status))
 		case r.Status == state.StepFailed || r.Status == state.StepWarned:
+			changed = append(changed, change{nil, r})
 			news = append(news, fmt.Sprintf("%s: %s", r.Check, r.Status))
 		}
 	}
-	return news
+	return news, changed
 }
 
 // concludeMonitor says how the live release stands.

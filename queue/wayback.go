@@ -47,7 +47,7 @@ func (q *Queue) waysBack(ctx context.Context, stack *pipeline.Stack, known *stat
 	if good == nil {
 		return nil, nil
 	}
-	if err := look(wayBackKey, good, state.StepFailed, "", "push: the next release that is verified is the one to go back to"); err != nil {
+	if err := look(wayBackKey, good, state.StepFailed, "", "push once with rollback: {automatic: false}: the next release that is verified is the one to go back to"); err != nil {
 		return nil, err
 	}
 	before, err := q.goodBefore(known)

@@ -11,7 +11,7 @@ var (
 	stackLiveSince   = prometheus.NewDesc("deployer_stack_live_since_seconds", "When the live release became live, in seconds since 1970.", []string{"stack"}, nil)
 	stackQuarantined = prometheus.NewDesc("deployer_stack_quarantined_releases", "Releases in quarantine.", []string{"stack"}, nil)
 	stackLocked      = prometheus.NewDesc("deployer_stack_locked", "1 where the stack is locked.", []string{"stack"}, nil)
-	checkFailing     = prometheus.NewDesc("deployer_check_failing", "1 where a check of the monitor fails.", []string{"stack", "check"}, nil)
+	checkFailing     = prometheus.NewDesc("deployer_check_failing", "1 where a check of the monitor fails, or the container of a service is down.", []string{"stack", "check"}, nil)
 	checkWarning     = prometheus.NewDesc("deployer_check_warning", "1 where a check of the monitor warns.", []string{"stack", "check"}, nil)
 	checkAt          = prometheus.NewDesc("deployer_check_last_run_timestamp_seconds", "When a check of the monitor last looked, in seconds since 1970.", []string{"stack", "check"}, nil)
 	checkTook        = prometheus.NewDesc("deployer_check_duration_seconds", "How long a check of the monitor took when it last looked.", []string{"stack", "check"}, nil)

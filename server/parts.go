@@ -53,6 +53,7 @@ type Stacks interface {
 	// Environment is the one that the stack is deployed with by itself; empty
 	// for the top level of its pipeline.yaml.
 	Environment(stack string) string
-	// Readings are what the monitor of the stack last read.
+	// Readings are the containers of the stack that are down, and what its
+	// monitor last read.
 	Readings(stack string) []state.Reading
 }

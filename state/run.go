@@ -36,6 +36,7 @@ const (
 	TriggerCLI      TriggerKind = "cli"
 	TriggerSchedule TriggerKind = "schedule"
 	TriggerRecovery TriggerKind = "recovery"
+	TriggerEngine   TriggerKind = "engine" // it says that something has happened to a container
 )
 
 // ByPerson reports whether a person asked for the run.

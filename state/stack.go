@@ -19,6 +19,7 @@ type Stack struct {
 	Paths       []string     `json:"paths,omitempty"`    // patterns of pipeline.yaml that name more of them
 	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
 	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
+	Alarms      []Reading    `json:"alarms,omitempty"`   // of containers that are down, until they are well
 	Schedule    *Schedule    `json:"schedule,omitempty"`
 	Stopped     *Stopped     `json:"stopped,omitempty"`
 	Warning     string       `json:"warning,omitempty"`   // what a person should know of its place in the repository
@@ -27,14 +28,16 @@ type Stack struct {
 	Shelf       string       `json:"shelf,omitempty"`     // the name that its files, images and archives are kept under; empty: its own
 }
 
-// A Reading is what a check of the monitor last said of the live release.
+// A Reading is what a check of the monitor last said of the live release, or
+// what is the matter with a container of it.
 type Reading struct {
 	Key     string     `json:"key"` // what the check tests
 	Check   string     `json:"check"`
 	Status  StepStatus `json:"status"`
 	Message string     `json:"message"`
 	Hint    string     `json:"hint,omitempty"`
-	Since   time.Time  `json:"since"` // when it began to say so
+	Since   time.Time  `json:"since"`         // when it began to say so
+	Run     string     `json:"run,omitempty"` // that told people so
 
 	// Of the last look; they are not stored.
 	At       time.Time     `json:"-"`

@@ -26,18 +26,20 @@ type stackView struct {
 	} `json:"waiting"`
 	Lock        *state.Lock        `json:"lock"`
 	Warning     string             `json:"warning"`
-	Readings    []reading          `json:"readings"`
 	Pin         *state.Pin         `json:"pin"`
 	Quarantined []state.Quarantine `json:"quarantined"`
 	LastRun     *lastRun           `json:"last_run"`
+	Readings    []reading          `json:"readings"`
 }
 
-// A reading is what the monitor, or a look at the images, last said.
+// A reading is what a check of the monitor or a look at the images last said,
+// or what is the matter with a container.
 type reading struct {
 	Check   string           `json:"check"`
 	Status  state.StepStatus `json:"status"`
 	Message string           `json:"message"`
 	Hint    string           `json:"hint"`
+	Since   time.Time        `json:"since"`
 }
 
 // lastRun is how the newest run of a stack ended.
@@ -98,6 +100,14 @@ func showStack(cmd *cobra.Command, c *apiClient, name string, asJSON bool) error
 		row("stack", s.Name)
 		row("sync", s.Sync)
 		row("health", s.Health)
+		for _, r := range s.Readings {
+			if r.Status == state.StepFailed || r.Status == state.StepWarned {
+				row(string(r.Status), fmt.Sprintf("%s: %s (%s)", r.Check, oneLine(r.Message), since(r.Since)))
+				if r.Hint != "" {
+					row("", "what to do: "+r.Hint)
+				}
+			}
+		}
 		row("operation", s.Operation)
 		row("live", s.liveCommit())
 		if s.LastGood != nil {
@@ -118,14 +128,6 @@ func showStack(cmd *cobra.Command, c *apiClient, name string, asJSON bool) error
 		}
 		if s.Warning != "" {
 			row("warning", s.Warning)
-		}
-		for _, r := range s.Readings {
-			if r.Status != state.StepPassed {
-				row(r.Check, fmt.Sprintf("%s: %s", r.Status, oneLine(r.Message)))
-				if r.Hint != "" {
-					row("", "what to do: "+r.Hint)
-				}
-			}
 		}
 		if s.Lock != nil {
 			row("lock", s.Lock.Reason+" ("+s.Lock.By+", "+s.Lock.At.Format(time.DateTime)+")")

@@ -50,9 +50,9 @@ func TestStatusSaysWhatAPersonShouldKnowFirst(t *testing.T) {
 func TestStatusSaysWhatTheReadingsWarnOf(t *testing.T) {
 	url := answering(t, map[string]string{"GET /api/v1/stacks/e": `{"name":"e","health":"degraded","readings":[
 		{"check":"tls","status":"passed","message":"valid"},
-		{"check":"way back","status":"failed","message":"release 0123456 could not be run again","hint":"load its images"}]}`})
+		{"check":"way back","status":"failed","message":"release 0123456 could not be run again","hint":"load its images","since":"2026-01-31T08:00:00Z"}]}`})
 	o := deployer(t, "", "status", "e", "--server", url, "--token", "t")
-	o.want(t, 0, "way back", "failed: release 0123456 could not be run again", "what to do: load its images")
+	o.want(t, 0, "failed", "way back: release 0123456 could not be run again (", "what to do: load its images")
 	o.never(t, "valid")
 }
 

@@ -108,7 +108,7 @@ func (c *containersCheck) verdict(ctx context.Context, w *World, findings []find
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		if log, err := w.Engine.Logs(ctx, id, logLines, time.Time{}); err == nil && strings.TrimSpace(log) != "" {
-			message += "\nits last lines:\n" + lastLines(log, logLines)
+			message += "\nits last lines:\n" + LastLines(log, logLines)
 		}
 	}
 	return failed(message, findings[0].hint)

@@ -111,7 +111,7 @@ func (d *walk) judge(ctx context.Context, name string, k project.Container) link
 	}
 	l := broken(name, f.problem, f.hint)
 	if log, err := d.w.Engine.Logs(ctx, k.ID, logLines, time.Time{}); err == nil && strings.TrimSpace(log) != "" {
-		l.lines = "its last lines:\n" + lastLines(log, logLines)
+		l.lines = "its last lines:\n" + LastLines(log, logLines)
 	}
 	return l
 }
@@ -214,7 +214,7 @@ func (d *walk) upstream(ctx context.Context) link {
 		"see that the label "+strings.TrimPrefix(portLabel, ".")+" is the port that the program listens on, on all addresses and not on 127.0.0.1 alone")
 	for _, k := range d.list {
 		if log, err := d.w.Engine.Logs(ctx, k.ID, logLines, time.Time{}); k.Service == service && err == nil && strings.TrimSpace(log) != "" {
-			l.lines = "its last lines:\n" + lastLines(log, logLines)
+			l.lines = "its last lines:\n" + LastLines(log, logLines)
 		}
 	}
 	return l

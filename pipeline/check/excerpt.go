@@ -28,8 +28,8 @@ func excerpt(s string, limit int) string {
 	return out.String()
 }
 
-// lastLines returns the last lines of a log, each bounded and printable.
-func lastLines(log string, limit int) string {
+// LastLines returns the last lines of a log, each bounded and printable.
+func LastLines(log string, limit int) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	if len(lines) > limit {
 		lines = lines[len(lines)-limit:]

@@ -34,7 +34,7 @@ func (c *execCheck) Run(ctx context.Context, w *World) Result {
 	default:
 		return passed(evidence)
 	}
-	if output := lastLines(got.Output, logLines); output != "" {
+	if output := LastLines(got.Output, logLines); output != "" {
 		evidence += "\nits last lines:\n" + output
 	}
 	return failed(evidence, "run it by hand with docker compose exec to see more")

@@ -31,27 +31,38 @@ func (t *Target) Containers(ctx context.Context, projectName string) ([]project.
 
 func (t *Target) list(ctx context.Context, projectName string) ([]container.Summary, error) {
 	all, err := t.listAll(ctx, projectName)
-	if err != nil {
-		return nil, err
-	}
+	return lasting(all), err
+}
+
+// lasting leaves out what `docker compose run` and hooks left.
+func lasting(all []container.Summary) []container.Summary {
 	var items []container.Summary
 	for _, item := range all {
 		if item.Labels[api.OneoffLabel] != "True" && item.Labels[api.HookLabel] == "" {
 			items = append(items, item)
 		}
 	}
-	return items, nil
+	return items
 }
 
 // listAll lists what `docker compose run` and hooks left, too.
 func (t *Target) listAll(ctx context.Context, projectName string) ([]container.Summary, error) {
-	// The client looks at the API's version before it negotiates it, which is a
-	// race with another first call; asking for a version negotiates.
-	if err := t.engine.NewVersionError(ctx, mobyclient.MinAPIVersion, "the Compose library"); err != nil {
-		return nil, t.reached(err)
+	return t.listBy(ctx, ofProject(projectName))
+}
+
+func (t *Target) listBy(ctx context.Context, by filters.Args) ([]container.Summary, error) {
+	if err := t.negotiate(ctx); err != nil {
+		return nil, err
 	}
-	items, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(projectName)})
+	items, err := t.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
 	return items, t.reached(err)
+}
+
+// negotiate settles the API's version. The client looks at it before it
+// negotiates it, which is a race with another first call; asking for a version
+// negotiates.
+func (t *Target) negotiate(ctx context.Context) error {
+	return t.reached(t.engine.NewVersionError(ctx, mobyclient.MinAPIVersion, "the Compose library"))
 }
 
 func ofProject(name string, more ...filters.KeyValuePair) filters.Args {

@@ -6,7 +6,9 @@
 //	STATUS        HTTP status of / (200)
 //	HEALTH_AFTER  /healthz answers 503 for this long after the start
 //	FAIL_HEALTH   /healthz answers 503 always
+//	SICK_FILE     /healthz answers 503 while this file is there
 //	EXIT_AFTER    exit after this long, with EXIT_CODE (1)
+//	EXIT_FILE     exit so as soon as this file is there
 //	WRITE_FILE    write VERSION to this path at the start
 package main
 
@@ -38,6 +40,10 @@ func main() {
 		os.Exit(health())
 	case "print":
 		fmt.Println(os.Args[2:])
+	case "touch":
+		os.Exit(touch(os.Args[2]))
+	case "remove":
+		os.Exit(remove(os.Args[2]))
 	case "true":
 	case "false":
 		os.Exit(1)
@@ -62,6 +68,9 @@ func serve(ctx context.Context) int {
 	if text := os.Getenv("EXIT_AFTER"); text != "" {
 		exit = time.After(duration(text))
 	}
+	if path := os.Getenv("EXIT_FILE"); path != "" {
+		exit = appearing(path)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- http.ListenAndServe(":"+port(), handler()) }()
 	select {
@@ -82,7 +91,7 @@ func handler() http.Handler {
 	warmUp := duration(cmp.Or(os.Getenv("HEALTH_AFTER"), "0s"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
-		if os.Getenv("FAIL_HEALTH") != "" || time.Since(started) < warmUp {
+		if os.Getenv("FAIL_HEALTH") != "" || time.Since(started) < warmUp || exists(os.Getenv("SICK_FILE")) {
 			http.Error(w, "not healthy", http.StatusServiceUnavailable)
 		}
 	})
@@ -105,6 +114,36 @@ func handler() http.Handler {
 		}
 	})
 	return mux
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && err == nil
+}
+
+// appearing receives when a file is there.
+func appearing(path string) <-chan time.Time {
+	there := make(chan time.Time, 1)
+	go func() {
+		for !exists(path) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		there <- time.Now()
+	}()
+	return there
+}
+
+// touch makes a file, and remove takes it away again.
+func touch(path string) int { return done(os.WriteFile(path, nil, 0o644)) }
+
+func remove(path string) int { return done(os.Remove(path)) }
+
+func done(err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testapp:", err)
+		return 1
+	}
+	return 0
 }
 
 // health asks the server in the same container how it is.

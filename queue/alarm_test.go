@@ -1,0 +1,407 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"deployer/gitsync/gittest"
+	"deployer/pipeline"
+	"deployer/project"
+	"deployer/state"
+)
+
+// A livelyTarget tells of what happens to its containers, and can be lost, at
+// a moment of the test's choice.
+type livelyTarget struct {
+	*fakeTarget
+	more map[string]func(*project.Condition) // by service: what an inspect says besides
+
+	moving  sync.Mutex
+	streams map[chan string]chan error
+	away    bool
+	looks   int
+}
+
+func (l *livelyTarget) Events(ctx context.Context, subscribed func(), happened func(string)) error {
+	l.moving.Lock()
+	if l.away {
+		l.moving.Unlock()
+		return errors.New("the Engine does not answer")
+	}
+	events, lost := make(chan string, 100), make(chan error, 1)
+	l.streams[events] = lost
+	l.moving.Unlock()
+	defer func() {
+		l.moving.Lock()
+		defer l.moving.Unlock()
+		delete(l.streams, events)
+	}()
+	subscribed()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-lost:
+			return err
+		case name := <-events:
+			happened(name)
+		}
+	}
+}
+
+// goAway ends the streams, and there is none until comeBack.
+func (l *livelyTarget) goAway() {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.away = true
+	for _, lost := range l.streams {
+		lost <- errors.New("the stream ended")
+	}
+}
+
+func (l *livelyTarget) comeBack() {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.away = false
+}
+
+// happens changes a container and says that something has happened.
+func (l *livelyTarget) happens(service string, change func(*project.Container), more func(*project.Condition)) {
+	l.edit("shop", service, change)
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.more[service] = more
+	for events := range l.streams {
+		events <- "shop"
+	}
+}
+
+func (l *livelyTarget) Projects(ctx context.Context) (map[string][]project.Container, error) {
+	have, err := l.Containers(ctx, "shop")
+	return map[string][]project.Container{"shop": have}, err
+}
+
+func (l *livelyTarget) Conditions(ctx context.Context, name string) (out []project.Condition, err error) {
+	have, err := l.Containers(ctx, name)
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.looks++
+	for _, c := range have {
+		found := project.Condition{Container: c, StartedAt: c.Created, RestartPolicy: "always"}
+		if more := l.more[c.Service]; more != nil {
+			more(&found)
+		}
+		out = append(out, found)
+	}
+	return out, err
+}
+
+func (l *livelyTarget) looked() int {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	return l.looks
+}
+
+var _ pipeline.WatchedTarget = (*livelyTarget)(nil)
+
+// quick are times that a test can wait for.
+var quick = alarmTimes{grace: 300 * time.Millisecond, well: 100 * time.Millisecond, restarts: 3, within: 2 * time.Second, pause: 10 * time.Millisecond}
+
+// newAlarmBench is a bench with a live release that is watched.
+func newAlarmBench(t *testing.T) (b *bench, l *livelyTarget, good *state.Run) {
+	t.Helper()
+	b = newBench(t)
+	l = &livelyTarget{fakeTarget: b.target, more: map[string]func(*project.Condition){}, streams: map[chan string]chan error{}}
+	b.stacks[0].Target = l
+	b.watched()
+	good = b.deployed("one", b.app("shop", "app:1", ""))
+	return b, l, good
+}
+
+// watched is the next start of the process, with quick times.
+func (b *bench) watched() {
+	b.t.Helper()
+	b.watchedAfter(quick.grace)
+}
+
+// watchedAfter is watched with another grace.
+func (b *bench) watchedAfter(grace time.Duration) {
+	b.t.Helper()
+	b.stop()
+	b.renew()
+	b.queue.alarms = quick
+	b.queue.alarms.grace = grace
+	b.serve()
+}
+
+// silent waits for longer than anything takes to be told, and wants no news
+// after the given ones.
+func (b *bench) silent(known int) {
+	b.t.Helper()
+	time.Sleep(3 * quick.grace)
+	if runs := b.monitorRuns(); len(runs) != known {
+		b.t.Fatalf("%d runs, want %d: %s", len(runs), known, b.story(runs[0]))
+	}
+}
+
+func up(c *project.Container)   { c.State, c.Health, c.ExitCode = "running", "healthy", 0 }
+func sick(c *project.Container) { c.State, c.Health = "running", "unhealthy" }
+
+func died(at time.Time) func(*project.Condition) {
+	return func(c *project.Condition) { c.FinishedAt, c.RestartPolicy, c.Restarts = at, "on-failure", 2 }
+}
+
+func TestContainerThatDiesIsToldOnceAndThatItIsWell(t *testing.T) {
+	b, l, good := newAlarmBench(t)
+	b.silent(0)
+	at := time.Now().Add(-time.Second).UTC()
+	l.happens("web", func(c *project.Container) { c.State, c.Health, c.ExitCode = "exited", "", 3 }, died(at))
+	alarm := b.news(0)
+	if alarm.Status != state.RunFailed || alarm.Commit != good.Commit || alarm.Trigger.Kind != state.TriggerEngine {
+		t.Error(b.story(alarm))
+	}
+	b.says(alarm.Trigger.Reason, "web exited with code 3")
+	b.says(alarm.Error, "web: exited with code 3; since "+at.Format(time.DateTime))
+	b.says(alarm.Hint, "deployer restart shop web", "deployer rollback shop")
+	b.says(alarm.Stages[0].Steps[0].Message, "live is "+state.ShortCommit(good.Commit), "its last words")
+	b.isTold(alarm, state.RunFailed)
+	if got := b.queue.Health(t.Context(), "shop"); got != "degraded" {
+		t.Errorf("health is %s", got)
+	}
+	if r := b.queue.Readings("shop"); len(r) != 1 || r[0].Check != "web" || r[0].Status != state.StepFailed || !r[0].Since.Equal(at) || r[0].At.IsZero() {
+		t.Errorf("readings %+v", r)
+	}
+	l.happens("db", func(*project.Container) {}, nil) // something else
+	b.silent(1)
+
+	l.happens("web", up, nil)
+	well := b.news(1)
+	if well.Status != state.RunSucceeded || well.Error != "" || len(b.stack("shop").Alarms) != 0 {
+		t.Error(b.story(well))
+	}
+	b.says(well.Trigger.Reason, "web is well again, after ")
+	if got := b.queue.Health(t.Context(), "shop"); got != "healthy" {
+		t.Errorf("health is %s", got)
+	}
+	b.silent(2)
+}
+
+func TestSecretsOfAContainersLogAreNotTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.mu.Lock()
+	l.says = func(string) string { return "cannot log in with " + canary }
+	l.mu.Unlock()
+	l.happens("web", sick, func(c *project.Condition) { c.HealthOutput = "its health check ended with 1: " + canary })
+	alarm := b.news(0)
+	all := alarm.Error + alarm.Stages[0].Steps[0].Message + b.log(alarm) + b.queue.Readings("shop")[0].Message
+	b.says(all, "cannot log in with [redacted]", "ended with 1: [redacted]")
+	if strings.Contains(all, canary) {
+		t.Errorf("the secret is told: %s", all)
+	}
+}
+
+func TestWhatComesBackWithinTheGraceIsNoNews(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", sick, nil)
+	time.Sleep(quick.grace / 3)
+	l.happens("web", up, nil)
+	b.silent(0)
+}
+
+func TestRestartLoopIsToldThoughItIsUpInBetween(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	b.watchedAfter(time.Hour) // for which a loop does not wait
+	restarted := func(n int) {
+		at, before := time.Now(), l.looked()
+		l.happens("web", up, func(c *project.Condition) {
+			c.Restarts, c.StartedAt, c.FinishedAt, c.ExitCode = n, at, at, 1
+		})
+		l.until(t, "it is looked at", func() bool { return l.looks > before })
+	}
+	l.until(t, "it is watched", func() bool { return len(l.streams) == 1 })
+	restarted(1)
+	restarted(2)
+	b.silent(0)
+	restarted(3)
+	alarm := b.news(0)
+	b.says(alarm.Trigger.Reason, "web restarts again and again: 3 times in ", "the last exit code was 1")
+	restarted(4) // it goes on
+	b.silent(1)
+	b.watched() // and deployer does not know how often it was
+	b.silent(1)
+	if got := b.queue.Health(t.Context(), "shop"); got != "degraded" {
+		t.Errorf("health is %s", got)
+	}
+	b.says(b.news(1).Trigger.Reason, "web is well again") // it was not restarted for long enough
+}
+
+// until waits for something about the target.
+func (l *livelyTarget) until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		l.moving.Lock()
+		done := ok()
+		l.moving.Unlock()
+		if done {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+func TestWhatGoesDownTogetherIsOneMessage(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", stopped, nil)
+	time.Sleep(quick.grace / 5)
+	l.happens("db", stopped, nil)
+	b.says(b.news(0).Trigger.Reason, "web exited with code 137", "db exited with code 137")
+	b.silent(1)
+}
+
+func TestContainerThatSomebodyRemovesIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	files := b.app("shop", "app:2", "")
+	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:2}\n  db: {image: db:1, restart: always}\n")
+	b.deployed("two", files)
+	l.mu.Lock()
+	maps.DeleteFunc(l.containers["shop"], func(string, project.Container) bool { return true })
+	l.mu.Unlock()
+	l.moving.Lock()
+	for events := range l.streams {
+		events <- "shop"
+	}
+	l.moving.Unlock()
+	alarm := b.news(0)
+	b.says(alarm.Trigger.Reason, "db has no container")
+	if len(alarm.Stages[0].Steps) != 1 {
+		t.Errorf("web may end by itself, and its container be removed then: %s", b.story(alarm))
+	}
+}
+
+// Whatever deployer does itself, and what people were told by the run, is not
+// told once more.
+func TestOwnRunsAreNoOutage(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	reached, let := b.target.hold(func(c call) bool { return c.op == "apply" })
+	run := b.push("two", b.app("shop", "app:2", ""))
+	b.await(reached)
+	l.happens("web", stopped, nil)
+	b.silent(0)
+	l.happens("web", up, nil)
+	let()
+	b.ends(run, state.RunSucceeded)
+	b.silent(0)
+	b.ends(b.push("bad", b.app("shop", "broken:3", "")), state.RunRolledBack)
+	b.silent(0)
+	b.ends(b.push("worse", b.app("shop", "broken:4", "rollback: {automatic: false}\n")), state.RunFailed)
+	b.silent(0)
+}
+
+func TestAlarmsOutliveDeployer(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	at := time.Now().UTC()
+	l.happens("web", stopped, died(at))
+	b.news(0)
+	b.watched()
+	b.silent(1) // not twice
+
+	b.stop()
+	l.happens("web", up, nil)
+	l.happens("db", stopped, died(at))
+	b.watched()
+	var reasons string
+	for known := 1; known < 3; known++ { // what began and what ended meanwhile
+		reasons += b.news(known).Trigger.Reason + "\n"
+	}
+	b.says(reasons, "web is well again", "db exited with code 137")
+
+	b.stop()
+	l.happens("db", up, nil)
+	b.watched() // all is well, but nobody was told
+	b.says(b.news(3).Trigger.Reason, "db is well again")
+	b.silent(4)
+}
+
+func TestLostEngineIsSubscribedToAgain(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.goAway()
+	l.happens("web", stopped, nil) // nobody hears it
+	b.silent(0)
+	l.comeBack()
+	b.news(0)
+	l.happens("web", up, nil)
+	b.news(1)
+}
+
+func TestNothingIsAskedWhileNothingHappens(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	b.silent(0) // the look after the deploy
+	before := l.looked()
+	b.silent(0)
+	if n := l.looked() - before; n != 0 || before == 0 {
+		t.Errorf("%d looks at what nothing happens to, after %d", n, before)
+	}
+}
+
+func TestAlarmsEndWithTheStack(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", stopped, nil)
+	b.news(0)
+	b.must(b.store.Update(func(tx *state.Tx) error {
+		return tx.ChangeStack("shop", func(s *state.Stack) { s.Live, s.LastGood = nil, nil })
+	}))
+	l.happens("db", stopped, nil)
+	for end := time.Now().Add(patience); len(b.stack("shop").Alarms) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("what is not deployed is still told of")
+		}
+	}
+	b.silent(1)
+}
+
+// A monitor with the check containers sees the same: who sees it first tells it.
+func TestMonitorAndAlarmTellTheSameOnce(t *testing.T) {
+	told := func(runs []*state.Run) (out []*state.Run) {
+		for _, r := range runs {
+			if r.Repeats == "" {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		every string
+		first state.TriggerKind
+	}{
+		"monitor": {"1s", state.TriggerSchedule},
+		"alarm":   {"3s", state.TriggerEngine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, l, _ := newAlarmBench(t)
+			if tt.first == state.TriggerSchedule {
+				b.watchedAfter(4 * time.Second)
+			}
+			b.deployed("two", b.app("shop", "app:1", "monitor: {every: "+tt.every+", checks: [{check: containers}]}\n"))
+			b.sees("shop", state.StepPassed)
+			l.happens("web", stopped, nil)
+			first := b.news(0)
+			b.news(1)
+			if runs := told(b.monitorRuns()); first.Trigger.Kind != tt.first || len(runs) != 1 || runs[0].ID != first.ID {
+				t.Fatalf("first %s, then told %d times", first.Trigger.Kind, len(runs))
+			}
+			l.happens("web", up, nil)
+			b.news(2)
+			b.news(3)
+			if runs := told(b.monitorRuns()); len(runs) != 2 || runs[0].Trigger.Kind != tt.first || runs[0].Status != state.RunSucceeded {
+				t.Errorf("told %d times, the last by %s", len(runs), runs[0].Trigger.Kind)
+			}
+		})
+	}
+}
