@@ -8,6 +8,9 @@ version := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED := 0
 export GOFLAGS := $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trimpath -buildvcs=false
 
+# Go fetches modules over HTTPS; the smallest Debian trusts nobody yet.
+authorities := [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -n "$$SSL_CERT_FILE" ] || ! command -v apt-get >/dev/null || scripts/need update-ca-certificates:ca-certificates
+
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint bench soak
 
@@ -15,6 +18,7 @@ help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/deployer, one static binary
+	@$(authorities)
 	@[ -e bin/deployer ] || echo 'the first build compiles everything: some minutes'
 	go build -ldflags '-s -w -X main.version=$(version)' -o bin/deployer ./cmd/deployer
 
@@ -23,6 +27,7 @@ demo: build ## watch a push deploy and a bad push come back; the Engine stays up
 	bin/deployer demo
 
 test: ## run all tests, on a Docker Engine that is started where none runs
+	@$(authorities)
 	scripts/with-engine scripts/test
 
 lint: ## check the code, the import table and the scripts
