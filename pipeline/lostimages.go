@@ -13,15 +13,30 @@ import (
 
 // checkKeptImages makes sure that a release that is run again still can be.
 func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
-	pulled, missing, err := x.bringBack(ctx, x.Release, x.Project)
+	pulled, err := x.restoreImages(ctx, x.Release, x.Project, "the release", "choose another one")
 	if err != nil {
-		return "", hintElse(fmt.Errorf("an image of the release is no longer on the Engine, and cannot be pulled again: %w", err), HowToReload(x.Release, missing))
-	}
-	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
-			HowToReload(x.Release, missing)+", or choose another release")
+		return "", err
 	}
 	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with%s", len(x.Release.Images), again(pulled)), nil
+}
+
+// restoreImages is bringBack where nothing may stay missing. What is the
+// release in words; otherwise is what to do if its images do not come back.
+func (x *Execution) restoreImages(ctx context.Context, r *state.Release, p *project.Project, what, otherwise string) (pulled []string, err error) {
+	pulled, missing, err := x.bringBack(ctx, r, p)
+	hint := HowToReload(r, missing) + ", or " + otherwise
+	switch {
+	case err != nil && len(missing) == 0: // whether any are is not known
+		return nil, err
+	case err != nil:
+		if own := Hint(err); own != "" {
+			hint = own + "; or " + hint
+		}
+		return nil, WithHint(fmt.Errorf("%s could not be run again: an image is no longer on the Engine, and cannot be pulled again: %w", what, err), hint)
+	case len(missing) > 0:
+		return nil, WithHint(fmt.Errorf("%s could not be run again: its images are no longer on the Engine: %s", what, strings.Join(missing, ", ")), hint)
+	}
+	return pulled, nil
 }
 
 // bringBack pulls, by its digest, each image of a kept release that the Engine
