@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"deployer/project"
 	"deployer/state"
 )
@@ -68,10 +70,21 @@ func (x *Execution) bringBack(ctx context.Context, r *state.Release, p *project.
 func (x *Execution) pullAgain(ctx context.Context, p *project.Project, service, digest string) error {
 	alone := p.Alone(service)
 	s := alone.Compose.Services[service]
-	s.Image, s.PullPolicy = digest, "missing"
+	s.Image, s.PullPolicy = inPlain(digest, p.Images[service].Ref), "missing"
 	alone.Compose.Services[service] = s
 	_, err := x.Stack.Target.Images(ctx, alone, "missing", x.Log)
 	return err
+}
+
+// inPlain is a digest with the name that the image has in the compose file:
+// what is stored of it is masked, where the name came from a secret.
+func inPlain(digest, ref string) string {
+	_, sum, found := strings.Cut(digest, "@")
+	named, err := reference.ParseNormalizedNamed(ref)
+	if !found || err != nil {
+		return digest
+	}
+	return reference.FamiliarName(named) + "@" + sum
 }
 
 // again adds what was pulled to a step's message.

@@ -89,11 +89,11 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 	}
 	const without = "push once with rollback: {automatic: false}"
 	release := "release " + state.ShortCommit(good.Commit)
-	kept, err := x.runner.resolveKept(x.Stack, good)
+	kept, err := x.open(good)
 	if err != nil {
 		return "", WithHint(fmt.Errorf("%s could not be run again: %w", release, err), without)
 	}
-	pulled, err := x.restoreImages(ctx, good, kept, release, without)
+	pulled, err := x.restoreImages(ctx, good, kept.Project, release, without)
 	if err != nil {
 		return "", err
 	}
