@@ -432,6 +432,7 @@ func TestEndsOfRunsOutliveTheLossOfAnEngine(t *testing.T) {
 		stack := *b.stacks[0]
 		stack.Name, stack.Project, stack.Target = name, name, gone
 		w.projects[name], w.watches[name] = []*pipeline.Stack{&stack}, newVigil()
+		w.watches[name].down["web"] = time.Now()
 		w.ended[name] = failed
 		w.hear(name)
 	}
@@ -439,8 +440,8 @@ func TestEndsOfRunsOutliveTheLossOfAnEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, v := range w.watches {
-		if !v.fromFailed {
-			t.Errorf("that a run of %s has failed is forgotten", name)
+		if len(v.down) > 0 {
+			t.Errorf("that a run of %s has ended is forgotten", name)
 		}
 	}
 }

@@ -133,8 +133,8 @@ func (g growing) Readings(string) []state.Reading {
 
 func TestScrapeHoldsUpNoWriter(t *testing.T) {
 	f := newFixture(t)
-	stacks := growing{fakeStacks{"registry"}, f.Options.Store, make(chan error, 1)}
-	f.Options.Stacks = stacks
+	stacks := growing{fakeStacks{"registry"}, f.Store, make(chan error, 1)}
+	f.Stacks = stacks
 	server, err := New(f.Options)
 	if err != nil {
 		t.Fatal(err)
