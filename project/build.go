@@ -58,7 +58,7 @@ func (p *Project) Build(tree Tree, service string) (*Build, error) {
 	if err := b.pack(tree, dir); err != nil {
 		return nil, fmt.Errorf("service %s: build context %s: %w", service, p.Local(s.Build.Context), err)
 	}
-	b.script = b.readDockerfile(tree, dir)
+	b.script = readDockerfile(tree, &b.Config)
 	b.ciphertext(p, dir)
 	told := b.Config
 	told.Context = ""

@@ -2,6 +2,7 @@ package project
 
 import (
 	"bytes"
+	"cmp"
 	"io/fs"
 	"path"
 	"slices"
@@ -16,24 +17,25 @@ import (
 
 // A dockerfile is what a build does: its stages, up to the one that is wanted.
 type dockerfile struct {
-	name   string                    // in the context
-	global []instructions.ArgCommand // before the first stage
-	stages []instructions.Stage
-	lex    *shell.Lex
+	name     string                    // in the context
+	global   []instructions.ArgCommand // before the first stage
+	stages   []instructions.Stage
+	heredocs bool // which are instructions for an older Engine
+	lex      *shell.Lex
 }
 
-// readDockerfile reads the Dockerfile of a build from its context, dir; nil
-// where it cannot be read, which is left to the builder: its words are better.
-func (b *Build) readDockerfile(tree Tree, dir string) *dockerfile {
-	name, text := "dockerfile_inline", []byte(b.Config.DockerfileInline)
+// readDockerfile reads the Dockerfile of a build from its context; nil where it
+// cannot be read, which is left to the builder: its words are better.
+func readDockerfile(tree fs.FS, build *types.BuildConfig) *dockerfile {
+	name, text := "dockerfile_inline", []byte(build.DockerfileInline)
 	if len(text) == 0 {
 		var err error
-		name = b.Dockerfile
-		if text, err = fs.ReadFile(tree, path.Join(dir, name)); err != nil {
+		name = cmp.Or(build.Dockerfile, "Dockerfile")
+		if text, err = fs.ReadFile(tree, path.Join(build.Context, name)); err != nil {
 			return nil
 		}
 	}
-	return parseDockerfile(name, text, b.Config.Target)
+	return parseDockerfile(name, text, build.Target)
 }
 
 func parseDockerfile(name string, text []byte, target string) *dockerfile {
@@ -45,7 +47,8 @@ func parseDockerfile(name string, text []byte, target string) *dockerfile {
 	if err != nil {
 		return nil
 	}
-	return &dockerfile{name, global, upTo(stages, target), shell.NewLex(parsed.EscapeToken)}
+	heredocs := slices.ContainsFunc(parsed.AST.Children, func(n *parser.Node) bool { return len(n.Heredocs) > 0 })
+	return &dockerfile{name, global, upTo(stages, target), heredocs, shell.NewLex(parsed.EscapeToken)}
 }
 
 // upTo leaves the stages after the target out, which is a name or a number.
@@ -67,14 +70,24 @@ type Base struct {
 
 // Bases are the images that a build needs; not ok where its Dockerfile cannot
 // be read, or where a name is only known to the builder.
-func (b *Build) Bases() (bases []Base, ok bool) {
-	if b.script == nil {
+func (b *Build) Bases() (bases []Base, ok bool) { return b.script.bases(b.Config.Args) }
+
+// BasesOf are the Bases of a service's build, without packing it.
+func (p *Project) BasesOf(service string) (bases []Base, ok bool) {
+	b := p.Compose.Services[service].Build
+	if b == nil {
+		return nil, true
+	}
+	if p.view == nil {
 		return nil, false
 	}
-	return b.script.bases(b.Config.Args)
+	return readDockerfile(p.view.tree, b).bases(b.Args)
 }
 
 func (d *dockerfile) bases(args types.MappingWithEquals) (bases []Base, ok bool) {
+	if d == nil || d.heredocs {
+		return nil, false
+	}
 	vars, err := d.globalArgs(args)
 	if err != nil {
 		return nil, false

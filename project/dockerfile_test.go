@@ -22,6 +22,7 @@ func TestImagesThatADockerfileBeginsWith(t *testing.T) {
 		{"ARG R=r:5000/a\nARG W=${R}:2\nFROM ${W} AS y", "y", []Base{{Ref: "r:5000/a:2"}}},
 		{"FROM --platform=linux/arm64 a AS y\nCOPY --from=r/tools:1 / /", "y", []Base{{"a", "linux/arm64"}, {Ref: "r/tools:1"}}},
 		{"FROM $UNKNOWN", "y", nil},
+		{"FROM U\nRUN <<E\nFROM elsewhere\nE\n", "", nil}, // two stages for an Engine without heredocs
 		{"RUN before from", "y", nil},
 	} {
 		b := &Build{script: parseDockerfile("Dockerfile", []byte(tt.text), tt.target)}
