@@ -7,21 +7,38 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"deployer/project"
 	"deployer/state"
 )
 
 // checkKeptImages makes sure that a release that is run again still can be.
 func (x *Execution) checkKeptImages(ctx context.Context) (string, error) {
-	pulled, missing, err := x.bringBack(ctx, x.Release, x.Project)
+	pulled, err := x.restoreImages(ctx, x.Release, x.Project, "the release", "choose another one")
 	if err != nil {
-		return "", hintElse(fmt.Errorf("an image of the release is no longer on the Engine, and cannot be pulled again: %w", err), HowToReload(x.Release, missing))
-	}
-	if len(missing) > 0 {
-		return "", WithHint(fmt.Errorf("images of the release are no longer on the Engine: %s", strings.Join(missing, ", ")),
-			HowToReload(x.Release, missing)+", or choose another release")
+		return "", err
 	}
 	return fmt.Sprintf("%d on the Engine, exactly those that the release ran with%s", len(x.Release.Images), again(pulled)), nil
+}
+
+// restoreImages is bringBack where nothing may stay missing. What is the
+// release in words; otherwise is what to do if its images do not come back.
+func (x *Execution) restoreImages(ctx context.Context, r *state.Release, p *project.Project, what, otherwise string) (pulled []string, err error) {
+	pulled, missing, err := x.bringBack(ctx, r, p)
+	hint := HowToReload(r, missing) + ", or " + otherwise
+	switch {
+	case err != nil && len(missing) == 0: // whether any are is not known
+		return nil, err
+	case err != nil:
+		if own := Hint(err); own != "" {
+			hint = own + "; or " + hint
+		}
+		return nil, WithHint(fmt.Errorf("%s could not be run again: an image is no longer on the Engine, and cannot be pulled again: %w", what, err), hint)
+	case len(missing) > 0:
+		return nil, WithHint(fmt.Errorf("%s could not be run again: its images are no longer on the Engine: %s", what, strings.Join(missing, ", ")), hint)
+	}
+	return pulled, nil
 }
 
 // bringBack pulls, by its digest, each image of a kept release that the Engine
@@ -53,10 +70,21 @@ func (x *Execution) bringBack(ctx context.Context, r *state.Release, p *project.
 func (x *Execution) pullAgain(ctx context.Context, p *project.Project, service, digest string) error {
 	alone := p.Alone(service)
 	s := alone.Compose.Services[service]
-	s.Image, s.PullPolicy = digest, "missing"
+	s.Image, s.PullPolicy = inPlain(digest, p.Images[service].Ref), "missing"
 	alone.Compose.Services[service] = s
 	_, err := x.Stack.Target.Images(ctx, alone, "missing", x.Log)
 	return err
+}
+
+// inPlain is a digest with the name that the image has in the compose file:
+// what is stored of it is masked, where the name came from a secret.
+func inPlain(digest, ref string) string {
+	_, sum, found := strings.Cut(digest, "@")
+	named, err := reference.ParseNormalizedNamed(ref)
+	if !found || err != nil {
+		return digest
+	}
+	return reference.FamiliarName(named) + "@" + sum
 }
 
 // again adds what was pulled to a step's message.

@@ -87,22 +87,15 @@ func (x *Execution) checkWayBack(ctx context.Context) (string, error) {
 	case good == nil:
 		return "this is the first release: there is none to go back to", nil
 	}
-	lost := func(err error, hint string) error {
-		return WithHint(fmt.Errorf("release %s could not be run again: %w", state.ShortCommit(good.Commit), err), hint)
-	}
 	const without = "push once with rollback: {automatic: false}"
-	kept, err := x.runner.resolveKept(x.Stack, good)
+	release := "release " + state.ShortCommit(good.Commit)
+	kept, err := x.open(good)
 	if err != nil {
-		return "", lost(err, without)
+		return "", WithHint(fmt.Errorf("%s could not be run again: %w", release, err), without)
 	}
-	pulled, missing, err := x.bringBack(ctx, good, kept)
-	switch reload := HowToReload(good, missing) + ", or " + without; {
-	case err != nil && len(missing) > 0:
-		return "", lost(fmt.Errorf("an image is no longer on the Engine, and cannot be pulled again: %w", err), reload)
-	case err != nil:
+	pulled, err := x.restoreImages(ctx, good, kept.Project, release, without)
+	if err != nil {
 		return "", err
-	case len(missing) > 0:
-		return "", lost(fmt.Errorf("its images are no longer on the Engine: %s", strings.Join(missing, ", ")), reload)
 	}
 	return fmt.Sprintf("release of %s is complete and local%s", state.ShortCommit(good.Commit), again(pulled)), nil
 }

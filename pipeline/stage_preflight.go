@@ -116,7 +116,7 @@ func (x *Execution) judge(ctx context.Context) error {
 			ID:    x.fingerprint(),
 			Stack: x.Stack.Name, Commit: x.Run.Commit, Subject: x.Run.Subject, Run: x.Run.ID,
 			Environment: x.environment(), Directory: x.Stack.Directory, Images: imageIDs(x.Project.Images),
-			Digests: imageDigests(x.Project.Images),
+			Digests: x.imageDigests(),
 		}
 	}
 	x.Run.Release = x.Release.ID
@@ -157,12 +157,12 @@ func imageIDs(images map[string]project.Image) map[string]string {
 	return out
 }
 
-// imageDigests are what images can be pulled by again.
-func imageDigests(images map[string]project.Image) map[string]string {
-	out := make(map[string]string, len(images))
-	for service, image := range images {
+// imageDigests are what images can be pulled by again, masked as all that is stored.
+func (x *Execution) imageDigests() map[string]string {
+	out := make(map[string]string, len(x.Project.Images))
+	for service, image := range x.Project.Images {
 		if image.Digest != "" {
-			out[service] = image.Digest
+			out[service] = x.Mask.Redact(image.Digest)
 		}
 	}
 	return out

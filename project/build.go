@@ -31,7 +31,8 @@ type Build struct {
 	Hash       string   // of the context and of all that the build is told
 	Ciphertext []Ciphertext
 
-	sealed []string // files in Context that SOPS encrypted
+	sealed []string    // files in Context that SOPS encrypted
+	script *dockerfile // nil where it cannot be read
 }
 
 // inlineDockerfile is the name of a Dockerfile that the compose file holds.
@@ -57,7 +58,8 @@ func (p *Project) Build(tree Tree, service string) (*Build, error) {
 	if err := b.pack(tree, dir); err != nil {
 		return nil, fmt.Errorf("service %s: build context %s: %w", service, p.Local(s.Build.Context), err)
 	}
-	b.ciphertext(p, tree, dir)
+	b.script = readDockerfile(tree, &b.Config)
+	b.ciphertext(p, dir)
 	told := b.Config
 	told.Context = ""
 	config, err := json.Marshal(told)

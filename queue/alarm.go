@@ -30,7 +30,7 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 	if err != nil || quiet {
 		return w.now().Add(monitorAgain), nil // the end of a run comes earlier
 	}
-	have, err := w.target.Conditions(ctx, stack.Project)
+	have, err := w.conditions(ctx, stack.Project)
 	if errors.Is(err, project.ErrEngineUnreachable) {
 		return time.Time{}, err
 	}
@@ -51,6 +51,12 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		return w.now().Add(monitorAgain), nil
 	}
 	return s.again, nil
+}
+
+func (w *watchdog) conditions(ctx context.Context, projectName string) ([]project.Condition, error) {
+	ctx, done := context.WithTimeout(ctx, watchLimit)
+	defer done()
+	return w.target.Conditions(ctx, projectName)
 }
 
 // quiet reports whether nothing is told of a stack now: a run of it is under

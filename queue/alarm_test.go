@@ -405,3 +405,43 @@ func TestMonitorAndAlarmTellTheSameOnce(t *testing.T) {
 		})
 	}
 }
+
+// A goneTarget is lost between its list and its inspects.
+type goneTarget struct{ *livelyTarget }
+
+func (goneTarget) Conditions(context.Context, string) ([]project.Condition, error) {
+	return nil, project.ErrEngineUnreachable
+}
+
+func TestEndsOfRunsOutliveTheLossOfAnEngine(t *testing.T) {
+	b, l, good := newAlarmBench(t)
+	b.stop()
+	gone := goneTarget{l}
+	failed := &state.Run{Kind: state.KindDeploy, Status: state.RunFailed, Phase: state.PhaseChanging}
+	w := &watchdog{
+		Queue: b.queue, target: gone, projects: map[string][]*pipeline.Stack{}, watches: map[string]*vigil{},
+		heard: map[string]bool{}, ended: map[string]*state.Run{}, bell: make(chan struct{}, 1),
+	}
+	for _, name := range []string{"shop", "other"} {
+		err := b.store.Update(func(tx *state.Tx) error {
+			return tx.PutStack(&state.Stack{Name: name, Live: &state.Release{ID: good.Release, Stack: name, At: time.Now()}})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stack := *b.stacks[0]
+		stack.Name, stack.Project, stack.Target = name, name, gone
+		w.projects[name], w.watches[name] = []*pipeline.Stack{&stack}, newVigil()
+		w.watches[name].down["web"] = time.Now()
+		w.ended[name] = failed
+		w.hear(name)
+	}
+	if _, err := w.pass(t.Context()); !errors.Is(err, project.ErrEngineUnreachable) {
+		t.Fatal(err)
+	}
+	for name, v := range w.watches {
+		if len(v.down) > 0 {
+			t.Errorf("that a run of %s has ended is forgotten", name)
+		}
+	}
+}

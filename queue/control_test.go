@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -138,26 +139,34 @@ func TestRollbackWhoseImagesAreGoneChangesNothing(t *testing.T) {
 // A pulledTarget has images that a registry knows by digest.
 type pulledTarget struct {
 	*fakeTarget
-	away atomic.Bool // the registry
+	away  atomic.Bool  // the registry
+	asked atomic.Value // the last image that was asked for by its digest
 }
 
 func (t *pulledTarget) Images(ctx context.Context, p *project.Project, policy string, log io.Writer) (map[string]project.Image, error) {
 	for name, s := range p.Compose.Services {
-		if ref, ok := strings.CutSuffix(s.Image, "@sha256:00"); ok && policy != "never" {
+		if _, id, ok := strings.Cut(s.Image, "@"); ok && policy != "never" {
 			if t.away.Load() {
 				return nil, errors.New("the registry does not answer")
 			}
-			t.find(ref)
-			s.Image = ref
+			t.asked.Store(s.Image)
+			s.Image = t.ref(id)
+			t.find(s.Image)
 			p.Compose.Services[name] = s
 		}
 	}
 	images, err := t.fakeTarget.Images(ctx, p, policy, log)
 	for name, image := range images {
-		image.Digest = image.Ref + "@sha256:00"
+		image.Digest = digested(image.Ref)
 		images[name] = image
 	}
 	return images, err
+}
+
+// digested is an image of a registry by its digest.
+func digested(ref string) string {
+	at := strings.LastIndex(ref, ":")
+	return ref[:at] + "@sha256:" + hashOf(ref)
 }
 
 func (t *pulledTarget) MissingImages(ctx context.Context, ids []string) (missing []string, err error) {
@@ -182,15 +191,43 @@ func TestWhatTheEngineHasLostIsPulledAgain(t *testing.T) {
 	target.away.Store(true)
 	run := b.ends(b.push("three", b.app("shop", "app:3", "")), state.RunFailed)
 	b.says(b.log(run), "way back", "cannot be pulled again: the registry does not answer",
-		"get them back on the Engine's host: docker pull app:2@sha256:00, or push once")
+		"get them back on the Engine's host: docker pull "+digested("app:2")+", or push once")
 	target.away.Store(false)
 	run = b.ends(b.push("four", b.app("shop", "app:4", "")), state.RunSucceeded)
-	b.says(b.log(run), "is complete and local; no longer there, and pulled again: app:2@sha256:00")
+	b.says(b.log(run), "is complete and local; no longer there, and pulled again: "+digested("app:2"))
 	b.target.lose("app:1")
 	run = b.ends(b.rollback(state.RunTarget{Release: first.Release}), state.RunSucceeded)
-	b.says(b.log(run), "no longer there, and pulled again: app:1@sha256:00")
-	if s := b.stack("shop"); s.Live.ID != first.Release || s.Live.Digests["web"] != "app:1@sha256:00" {
+	b.says(b.log(run), "no longer there, and pulled again: "+digested("app:1"))
+	if s := b.stack("shop"); s.Live.ID != first.Release || s.Live.Digests["web"] != digested("app:1") {
 		t.Errorf("live %+v, want %s", s.Live, first.Release)
+	}
+}
+
+// The name of an image may come from what SOPS encrypted: it is not stored in
+// plain, and pulled nevertheless, by another release's secrets too.
+func TestSecretNameOfALostImageIsNotTold(t *testing.T) {
+	b := newBench(t)
+	target := &pulledTarget{fakeTarget: b.target}
+	b.stacks[0].Target = target
+	b.renew()
+	b.serve()
+	files := func(registry, tag string) gittest.Files {
+		b.env = b.encrypted("PASSWORD="+canary, "REGISTRY="+registry)
+		return b.app("shop", "${REGISTRY}/app:"+tag, "")
+	}
+	first := b.deployed("one", files("secret-one.example.com", "1"))
+	b.target.lose("secret-one.example.com/app:1")
+	run := b.ends(b.push("two", files("secret-two.example.com", "2")), state.RunSucceeded)
+	if asked := target.asked.Load(); asked != digested("secret-one.example.com/app:1") {
+		t.Errorf("the registry was asked for %v", asked)
+	}
+	b.says(b.log(run), "no longer there, and pulled again: [redacted]/app@sha256:")
+	all, err := json.Marshal([]any{b.stack("shop"), first, run, b.log(run), b.queue.Readings("shop")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(all), "secret-") {
+		t.Errorf("it is told:\n%s", all)
 	}
 }
 

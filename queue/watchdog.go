@@ -19,7 +19,10 @@ type alarmTimes struct {
 	pause    time.Duration // before an Engine that was lost is asked again; it grows
 }
 
-const maxEnginePause = time.Minute
+const (
+	maxEnginePause = time.Minute
+	watchLimit     = time.Minute // of one question to an Engine, which may hang
+)
 
 func defaultAlarmTimes() alarmTimes {
 	return alarmTimes{grace: 30 * time.Second, well: 10 * time.Second, restarts: 3, within: 5 * time.Minute, pause: time.Second}
@@ -196,7 +199,9 @@ func (w *watchdog) await(lost <-chan error, next time.Time) error {
 
 // catchUp finds, by one list, the projects that may not be as they should.
 func (w *watchdog) catchUp(ctx context.Context) error {
-	have, err := w.target.Projects(ctx)
+	asking, done := context.WithTimeout(ctx, watchLimit)
+	defer done()
+	have, err := w.target.Projects(asking)
 	if err != nil {
 		return err
 	}
@@ -238,12 +243,14 @@ func (w *watchdog) pass(ctx context.Context) (next time.Time, err error) {
 	heard, ended := w.heard, w.ended
 	w.heard, w.ended = map[string]bool{}, map[string]*state.Run{}
 	w.mu.Unlock()
+	for stack, run := range ended { // of all, before a look may fail
+		if v := w.watches[stack]; v != nil {
+			v.begin(run)
+		}
+	}
 	for name, stacks := range w.projects {
 		for _, stack := range stacks {
 			v := w.watches[stack.Name]
-			if run := ended[stack.Name]; run != nil {
-				v.begin(run)
-			}
 			if due := !v.due.IsZero() && !v.due.After(w.now()); !due && !heard[name] {
 				next = earlier(next, v.due)
 				continue

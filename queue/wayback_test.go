@@ -1,10 +1,13 @@
 package queue
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"deployer/project"
 	"deployer/state"
 )
 
@@ -80,5 +83,38 @@ func TestALostWayBackIsDegradedUntilItIsFound(t *testing.T) {
 	b.target.find("app:1")
 	if got := keys(); slices.Contains(got, "way back") || b.queue.Health(t.Context(), "shop") != "healthy" {
 		t.Errorf("it reads %q", got)
+	}
+}
+
+// A deafTarget does not say which images it has.
+type deafTarget struct{ *fakeTarget }
+
+func (deafTarget) MissingImages(context.Context, []string) ([]string, error) {
+	return nil, &deafError{}
+}
+
+type deafError struct{}
+
+func (*deafError) Error() string { return "the Engine does not answer" }
+
+func (*deafError) Is(target error) bool { return target == project.ErrEngineUnreachable }
+
+// What is not known is not told as a loss.
+func TestImagesThatCannotBeAskedForAreNotLost(t *testing.T) {
+	b := newBench(t).serve()
+	good := b.deployed("one", b.app("shop", "app:1", ""))
+	b.deployed("two", b.app("shop", "app:2", ""))
+	b.stop()
+	b.renew()
+	b.stacks[0].Target = deafTarget{b.target}
+	b.serve()
+	run, err := b.queue.Rollback(t.Context(), "shop", by("ops", ""), state.RunTarget{Release: good.Release})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run = b.ends(run, state.RunFailed)
+	b.says(run.Error, "the Engine does not answer")
+	if strings.Contains(run.Error, "no longer") || strings.Contains(run.Hint, "docker load") {
+		t.Error(b.story(run))
 	}
 }

@@ -29,19 +29,24 @@ func (sc *stackCollector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (sc *stackCollector) Collect(ch chan<- prometheus.Metric) {
+	var stacks []*state.Stack
 	err := sc.server.Store.View(func(t *state.Tx) error {
 		for _, name := range sc.server.Stacks.Names() {
 			kept, err := t.Stack(name)
 			if err != nil {
 				return err
 			}
-			collectStack(ch, kept)
-			collectReadings(ch, name, sc.server.Stacks.Readings(name))
+			stacks = append(stacks, kept)
 		}
 		return nil
 	})
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(stackLive, err)
+		return
+	}
+	for _, kept := range stacks { // the Engine is asked, and the store again
+		collectStack(ch, kept)
+		collectReadings(ch, kept.Name, sc.server.Stacks.Readings(kept.Name))
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -104,4 +105,42 @@ func TestMetricsSayWhetherTheConfigurationInForceIsTheOneThatWasRead(t *testing.
 	now = now.Add(time.Hour)
 	f.ReloadFailed()
 	expect("deployer_config_last_reload_successful 0", "deployer_config_last_reload_success_timestamp_seconds 1.7e+09")
+}
+
+// growing are stacks beside whose readings the database outgrows its mapping,
+// which waits for every reader.
+type growing struct {
+	fakeStacks
+	store *state.Store
+	grown chan error
+}
+
+func (g growing) Readings(string) []state.Reading {
+	done := make(chan error, 1)
+	go func() {
+		done <- g.store.Update(func(tx *state.Tx) error {
+			return tx.PutStack(&state.Stack{Name: "grown", Warning: strings.Repeat("x", 4<<20)})
+		})
+	}()
+	select {
+	case err := <-done:
+		g.grown <- err
+	case <-time.After(10 * time.Second):
+		g.grown <- errors.New("it waits for the scrape")
+	}
+	return nil
+}
+
+func TestScrapeHoldsUpNoWriter(t *testing.T) {
+	f := newFixture(t)
+	stacks := growing{fakeStacks{"registry"}, f.Store, make(chan error, 1)}
+	f.Stacks = stacks
+	server, err := New(f.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.MetricsHandler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	if err := <-stacks.grown; err != nil {
+		t.Errorf("the database cannot be written while readings are asked for: %v", err)
+	}
 }

@@ -17,7 +17,7 @@ type Release struct {
 	Environment string            `json:"environment,omitempty"`
 	Directory   string            `json:"directory,omitempty"` // of its files, which a later one may have left
 	Images      map[string]string `json:"images"`              // service → image ID
-	Digests     map[string]string `json:"digests,omitempty"`   // service → name@sha256:… where its registry has it
+	Digests     map[string]string `json:"digests,omitempty"`   // service → name@sha256:… where its registry has it; the name masked where it is secret
 	At          time.Time         `json:"at"`                  // when it became live
 	VerifiedAt  *time.Time        `json:"verified_at,omitempty"`
 }

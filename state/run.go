@@ -131,7 +131,7 @@ type Run struct {
 
 	Phase         Phase  `json:"phase,omitempty"`
 	WaitingFor    string `json:"waiting_for,omitempty"`   // lock, freeze, approval or slot
-	Repeats       string `json:"repeats,omitempty"`       // of a poll: the try before it that an outage has failed too; people were told of that one
+	Repeats       string `json:"repeats,omitempty"`       // the run that has told people the same before: of a poll the try that an outage failed too, of a monitor and of an alarm what the other saw first
 	Interruptions int    `json:"interruptions,omitempty"` // restarts of deployer that cut this run off after it began to change the target
 }
 

@@ -123,13 +123,22 @@ func (j *judge) isSensitive(p string, readOnly bool) bool {
 	if readOnly && slices.ContainsFunc(harmless, func(h string) bool { return below(h, p) }) {
 		return false
 	}
-	folders := sensitive
+	return slices.ContainsFunc(j.sensitive(), func(s string) bool { s = unalias(s); return below(s, p) || below(p, s) })
+}
+
+// sensitive are those folders, and the one that the Engine keeps its data in. It
+// is asked once: one that hangs takes its time to be given up.
+func (j *judge) sensitive() []string {
+	if j.folders != nil {
+		return j.folders
+	}
+	j.folders = sensitive
 	if h := j.policy.host; h.Root != nil {
 		if root := h.Root(); root != "" {
-			folders = append(slices.Clone(folders), root)
+			j.folders = append(slices.Clone(sensitive), root)
 		}
 	}
-	return slices.ContainsFunc(folders, func(s string) bool { s = unalias(s); return below(s, p) || below(p, s) })
+	return j.folders
 }
 
 // owned judges whether a path shows what is deployer's own.

@@ -148,6 +148,7 @@ type judge struct {
 	policy   *Policy
 	project  *project.Project
 	refusals []Refusal
+	folders  []string // what sensitive returns
 }
 
 func (j *judge) find(f finding) {

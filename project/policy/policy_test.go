@@ -454,3 +454,17 @@ func TestHarmlessProjectsPassStrict(t *testing.T) {
 		}
 	}
 }
+
+// An Engine that hangs is waited for once, however much is mounted.
+func TestTheEngineIsAskedOnceWhereItsDataAre(t *testing.T) {
+	asked, h := 0, host
+	h.Root = func() string { asked++; return "" }
+	p, err := policy.New("baseline", nil, nil, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "services: {web: {image: a, volumes: [/srv/a:/a, /srv/b:/b]}, db: {image: b, volumes: [/srv/c:/c]}}\n"
+	if found := p.Judge(load(t, map[string]string{"compose.yaml": text}), good); len(found) > 0 || asked != 1 {
+		t.Errorf("asked %d times, found %v", asked, found)
+	}
+}

@@ -1,11 +1,10 @@
 package compose
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,13 +18,24 @@ import (
 // buildOf is a build of one Dockerfile, named by its text.
 func buildOf(t *testing.T, dockerfile string) *project.Build {
 	t.Helper()
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	_ = w.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: int64(len(dockerfile))})
-	_, _ = w.Write([]byte(dockerfile))
-	_ = w.Close()
-	sum := strings.TrimPrefix(digest([]byte(t.Name()+dockerfile)), "sha256:")
-	return &project.Build{Service: "web", Dockerfile: "Dockerfile", Context: out.Bytes(), Hash: sum}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := project.OpenDirTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	var web types.ServiceConfig
+	web.Build = &types.BuildConfig{Context: "."}
+	p := &project.Project{Compose: &types.Project{Services: types.Services{"web": web}}}
+	b, err := p.Build(tree, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Hash = strings.TrimPrefix(digest([]byte(t.Name()+dockerfile)), "sha256:")
+	return b
 }
 
 // The image that a build begins with comes from a private registry by the
@@ -86,23 +96,5 @@ func TestOutputOfABuildIsThatOfItsLastStep(t *testing.T) {
 	}
 	if o.add(strings.Repeat("x", 2*outputBytes)); len(o.end()) > outputBytes+40 {
 		t.Errorf("it has %d bytes", len(o.end()))
-	}
-}
-
-func TestImagesThatADockerfileBeginsWith(t *testing.T) {
-	eight := "8"
-	for text, want := range map[string][]base{
-		"FROM scratch\nCOPY a /a\n": nil,
-		"FROM a AS x\nFROM b AS y\nCOPY --from=x / /\nCOPY --from=0 / /\nFROM c": {{ref: "a"}, {ref: "b"}},
-		"ARG V=7\nFROM a:$V AS y":                                       {{ref: "a:8"}},
-		"ARG R=r:5000/a\nARG W=${R}:2\nFROM ${W} AS y":                  {{ref: "r:5000/a:2"}},
-		"FROM --platform=linux/arm64 a AS y\nCOPY --from=r/tools:1 / /": {{"a", "linux/arm64"}, {ref: "r/tools:1"}},
-		"FROM $UNKNOWN":   nil,
-		"RUN before from": nil,
-	} {
-		got, ok := basesOf([]byte(text), types.MappingWithEquals{"V": &eight}, "y")
-		if !slices.Equal(got, want) || ok != !strings.ContainsAny(text[:6], "U$") {
-			t.Errorf("%q: got %v, %v, want %v", text, got, ok, want)
-		}
 	}
 }

@@ -60,7 +60,9 @@ func conditionOf(c project.Container, i container.InspectResponse, awaited bool)
 		out.Health = h.Status
 		if last := len(h.Log) - 1; last >= 0 && h.Log[last].ExitCode != 0 {
 			out.HealthOutput = fmt.Sprintf("its health check ended with %d: %s", h.Log[last].ExitCode, strings.Join(strings.Fields(h.Log[last].Output), " "))
-			out.UnhealthySince = h.Log[max(0, len(h.Log)-h.FailingStreak)].Start
+			if h.FailingStreak > 0 { // 0 while it starts: failures do not count yet
+				out.UnhealthySince = h.Log[max(0, len(h.Log)-h.FailingStreak)].Start
+			}
 		}
 	}
 	return out

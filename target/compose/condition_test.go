@@ -43,6 +43,22 @@ func (r *rig) condition(service, what string, ok func(project.Condition) bool) (
 
 func ended(c project.Condition) bool { return c.State == "exited" }
 
+// While a container starts, its health check may fail without counting.
+func TestConditionOfOneThatStarts(t *testing.T) {
+	r := newRig(t)
+	r.mustApply(r.resolve(`services: {web: {image: IMAGE, environment: {SICK_FILE: /sick}, healthcheck: {test: [CMD, /testapp, health], interval: 500ms, start_period: 10m}}}`))
+	if got, err := r.Exec(t.Context(), r.name, "web", []string{"/testapp", "touch", "/sick"}); err != nil || got.ExitCode != 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if err := r.engine.ContainerRestart(t.Context(), r.containers()["web-1"].ID, container.StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c := r.condition("web", "failed its health check", func(c project.Condition) bool { return c.Health == "starting" && c.HealthOutput != "" })
+	if !c.UnhealthySince.IsZero() {
+		t.Errorf("unhealthy since %s, though it only starts", c.UnhealthySince)
+	}
+}
+
 func TestConditionsSayHowContainersEnded(t *testing.T) {
 	r := newRig(t)
 	r.mustApply(r.resolve(`services:
