@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -86,23 +85,5 @@ func TestOutputOfABuildIsThatOfItsLastStep(t *testing.T) {
 	}
 	if o.add(strings.Repeat("x", 2*outputBytes)); len(o.end()) > outputBytes+40 {
 		t.Errorf("it has %d bytes", len(o.end()))
-	}
-}
-
-func TestImagesThatADockerfileBeginsWith(t *testing.T) {
-	eight := "8"
-	for text, want := range map[string][]base{
-		"FROM scratch\nCOPY a /a\n": nil,
-		"FROM a AS x\nFROM b AS y\nCOPY --from=x / /\nCOPY --from=0 / /\nFROM c": {{ref: "a"}, {ref: "b"}},
-		"ARG V=7\nFROM a:$V AS y":                                       {{ref: "a:8"}},
-		"ARG R=r:5000/a\nARG W=${R}:2\nFROM ${W} AS y":                  {{ref: "r:5000/a:2"}},
-		"FROM --platform=linux/arm64 a AS y\nCOPY --from=r/tools:1 / /": {{"a", "linux/arm64"}, {ref: "r/tools:1"}},
-		"FROM $UNKNOWN":   nil,
-		"RUN before from": nil,
-	} {
-		got, ok := basesOf([]byte(text), types.MappingWithEquals{"V": &eight}, "y")
-		if !slices.Equal(got, want) || ok != !strings.ContainsAny(text[:6], "U$") {
-			t.Errorf("%q: got %v, %v, want %v", text, got, ok, want)
-		}
 	}
 }
