@@ -12,14 +12,15 @@ func (c *Config) Files() []string {
 	if c.Path != "" {
 		out = append(out, c.Path)
 	}
-	collectFiles(reflect.ValueOf(c), &out)
+	collectFiles(reflect.ValueOf(c), &out, reflect.TypeFor[File](), reflect.TypeFor[PrivateFile](), reflect.TypeFor[Secret]())
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-func collectFiles(v reflect.Value, out *[]string) {
+// collectFiles adds the paths that values of the kinds name.
+func collectFiles(v reflect.Value, out *[]string, kinds ...reflect.Type) {
 	add := func(name string) {
-		if name != "" {
+		if name != "" && slices.Contains(kinds, v.Type()) {
 			*out = append(*out, name)
 		}
 	}
@@ -34,21 +35,21 @@ func collectFiles(v reflect.Value, out *[]string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			collectFiles(v.Elem(), out)
+			collectFiles(v.Elem(), out, kinds...)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				collectFiles(v.Field(i), out)
+				collectFiles(v.Field(i), out, kinds...)
 			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			collectFiles(v.Index(i), out)
+			collectFiles(v.Index(i), out, kinds...)
 		}
 	case reflect.Map:
 		for at := v.MapRange(); at.Next(); {
-			collectFiles(at.Value(), out)
+			collectFiles(at.Value(), out, kinds...)
 		}
 	}
 }

@@ -199,6 +199,12 @@ func TestFirstPushAfterAdoptionRecreatesNothing(t *testing.T) {
 	if none.Status != state.RunFailed || !strings.Contains(none.Error, "has no containers here") {
 		t.Errorf("nothing to adopt: %s %s", none.Status, none.Error)
 	}
+	if out, code := s.CLI("adopt", "--all"); code != 0 || !strings.Contains(out, s.Stack+": nothing to adopt: ") || strings.Contains(out, s.Stack+": failed") {
+		t.Errorf("adopt --all where nothing runs: exit %d\n%s", code, out)
+	}
+	if out, code := s.CLI("adopt", s.Stack); code != 1 {
+		t.Errorf("adopt of a stack that does not run: exit %d\n%s", code, out)
+	}
 	s.upByHand(dir)
 	before := s.Containers()
 	status, answer = s.ask("admin", http.MethodPost, "/adopt", nil)

@@ -80,7 +80,14 @@ func TestCommandLineIsForScriptsToo(t *testing.T) {
 		{[]string{"runs", p.Stack}, 0, run.ID},
 		{[]string{"runs", "--status", "succeeded"}, 0, "good"},
 		{[]string{"logs", run.ID}, 0, "verify passed"},
-		{[]string{"deploy", "other"}, 1, "other"},
+		{[]string{"deploy", "other"}, 2, `no stack "other"; deployer status lists them`},
+		{[]string{"status", p.Stack + "x"}, 2, "did you mean " + p.Stack + "?"},
+		{[]string{"runs", "NOPE"}, 2, `no stack "NOPE"`},
+		{[]string{"runs", p.Stack, "--kind", "backup"}, 0, "COMMIT"},
+		{[]string{"backups", "NOPE"}, 2, `no stack "NOPE"`},
+		{[]string{"logs", "NOPE"}, 2, `no run and no stack "NOPE"`},
+		{[]string{"cancel", "NOPE"}, 2, `no run "NOPE"; deployer runs lists them`},
+		{[]string{"restore", "NOPE", "--yes"}, 2, `no backup "NOPE"; deployer backups lists them`},
 		{[]string{"deploy"}, 2, "--help"},
 		{[]string{"deploy", p.Stack, "--colour", "red"}, 2, "--colour"},
 		{[]string{"lock", p.Stack}, 2, "--reason"},
@@ -92,7 +99,7 @@ func TestCommandLineIsForScriptsToo(t *testing.T) {
 			t.Errorf("deployer %s: exit %d, want %d and %q\n%s", strings.Join(c.args, " "), code, c.code, c.says, out)
 		}
 	}
-	for _, args := range [][]string{{"status", "--json"}, {"status", p.Stack, "--json"}, {"runs", "--json"}, {"plan", p.Stack, "--json", "--commit", run.Commit}} {
+	for _, args := range [][]string{{"status", "--json"}, {"status", p.Stack, "--json"}, {"runs", "--json"}, {"logs", p.Stack, "--json"}, {"logs", run.ID, "--json"}, {"plan", p.Stack, "--json", "--commit", run.Commit}} {
 		if out, code := p.CLI(args...); code != 0 || !json.Valid([]byte(out)) {
 			t.Errorf("deployer %s: exit %d\n%s", strings.Join(args, " "), code, out)
 		}

@@ -143,3 +143,44 @@ func TestReloadTakesRepositoriesAndStacksInAndOut(t *testing.T) {
 	_, run = p.Push("two", oneService(image, "two"))
 	producttest.MustEnd(t, run, state.RunSucceeded)
 }
+
+// A file with a secret that is opened to others after the start is warned of
+// once, and refused by the next reload.
+func TestSecretThatIsOpenedToOthersIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	p := newProduct(t)
+	image := p.Image()
+	const said = "open to every user of the machine, and the next start"
+	file := p.Path("hook.secret")
+	push := func(version string) {
+		t.Helper()
+		_, run := p.Push(version, oneService(image, version))
+		producttest.MustEnd(t, run, state.RunSucceeded)
+	}
+	open := func(mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push("one")
+	if strings.Contains(p.Log.String(), said) {
+		t.Error("it warns of a file that is closed")
+	}
+	open(0o644)
+	push("two")
+	push("three")
+	if n := strings.Count(p.Log.String(), said); n != 1 || !strings.Contains(p.Log.String(), "chmod o= "+file) {
+		t.Errorf("%d warnings, want one that says what to do", n)
+	}
+	if p.Reload() {
+		t.Error("a reload takes it")
+	}
+	open(0o600)
+	push("four")
+	open(0o604)
+	push("five")
+	if n := strings.Count(p.Log.String(), said); n != 2 {
+		t.Errorf("%d warnings after it was opened again, want 2", n)
+	}
+}

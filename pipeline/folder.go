@@ -23,6 +23,7 @@ type Folder struct {
 	Environment string // empty: the top level of pipeline.yaml
 	Keys        secrets.Keyring
 	Policy      Policy // nil: none is asked
+	Advisory    bool   // what Policy refuses is only warned of: the server's is not known
 	New         bool   // PlanFolder: there is nothing to compare with
 
 	noKeys string // as if there were none, since this cannot be opened
@@ -52,7 +53,7 @@ func CheckFolder(ctx context.Context, f Folder) ([]state.Step, error) {
 	if err := x.Step(ctx, FileName, x.readPipeline); err != nil {
 		return x.stage.Steps, err
 	}
-	x.checkFolder(ctx)
+	x.checkFolder(ctx, f)
 	return x.stage.Steps, ctx.Err()
 }
 
@@ -71,7 +72,7 @@ func onDesk(f Folder) (*Execution, error) {
 	}, nil
 }
 
-func (x *Execution) checkFolder(ctx context.Context) {
+func (x *Execution) checkFolder(ctx context.Context, f Folder) {
 	for _, work := range []func(context.Context) error{func(ctx context.Context) error { return decrypt(ctx, x) }, x.resolveFiles} {
 		if err := work(ctx); err != nil {
 			if noKey := (*secrets.Error)(nil); errors.As(err, &noKey) && noKey.NoKey {
@@ -80,7 +81,7 @@ func (x *Execution) checkFolder(ctx context.Context) {
 			return
 		}
 	}
-	_ = x.judgePolicy(ctx) // its steps say all; the checks say theirs
+	x.judgeOnDesk(ctx, f.Advisory)
 	x.checkBuilds(ctx)
 	specs := x.preflightChecks()
 	asked := make([]check.Spec, 0, len(specs))
@@ -103,6 +104,25 @@ func (x *Execution) checkFolder(ctx context.Context) {
 		x.record(spec.TitleIn(x.Env), a.Result, a.took)
 	}
 	x.checkVerifySpecs()
+}
+
+// judgeOnDesk holds the project to what the server will: what no server runs,
+// and the policy. Its steps say all.
+func (x *Execution) judgeOnDesk(ctx context.Context, advisory bool) {
+	_ = x.refuseUnsupported(x.Project)
+	begin := len(x.stage.Steps)
+	_ = x.judgePolicy(ctx)
+	if !advisory {
+		return
+	}
+	judged := x.stage.Steps[begin:]
+	x.stage.Steps = x.stage.Steps[:begin]
+	for _, s := range judged {
+		if s.Status == state.StepFailed {
+			s.Status, s.Message = state.StepWarned, "refused unless the server's policy allows it: "+s.Message
+			x.stage.Steps = append(x.stage.Steps, s)
+		}
+	}
 }
 
 func notHere() check.Result {

@@ -47,6 +47,7 @@ func PlanFolder(ctx context.Context, f Folder, base project.Tree) (*state.Change
 	changes := compared(before, x.Project)
 	x.detail(changes, old, side{x.Project, x.FileRaw})
 	x.stage.Steps = nil
+	x.judgeOnDesk(ctx, f.Advisory)
 	x.checkBuilds(ctx)
 	if without != "" {
 		changes.Secrets, changes.Values = nil, nil

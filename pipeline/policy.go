@@ -33,10 +33,11 @@ type Refusal struct {
 }
 
 func (x *Execution) safeguards() Safeguards {
-	return Safeguards{
-		EnvFile: x.Env.Path(), Encrypted: x.Env.Encrypted(),
-		Verified: len(x.File.Verify) > 0, RollsBack: x.File.Rollback.Automatic,
+	s := Safeguards{Verified: len(x.File.Verify) > 0, RollsBack: x.File.Rollback.Automatic}
+	if x.Env != nil { // on a desk without the key
+		s.EnvFile, s.Encrypted = x.Env.Path(), x.Env.Encrypted()
 	}
+	return s
 }
 
 // judgePolicy holds the project to the stack's policy. Each refusal is a step

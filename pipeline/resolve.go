@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"deployer/pipeline/check"
 	"deployer/project"
@@ -13,6 +15,9 @@ import (
 // is missing while the old containers still run.
 func (x *Execution) resolve(ctx context.Context, pull string) error {
 	if err := x.resolveFiles(ctx); err != nil {
+		return err
+	}
+	if err := x.refuseUnsupported(x.Project); err != nil {
 		return err
 	}
 	if err := x.judgePolicy(ctx); err != nil {
@@ -46,6 +51,20 @@ func (x *Execution) resolveFiles(ctx context.Context) error {
 		x.record("compose", check.Result{Status: state.StepWarned, Message: warning}, 0)
 	}
 	return nil
+}
+
+// refuseUnsupported refuses what no server runs, each with a step of its own.
+func (x *Execution) refuseUnsupported(p *project.Project) error {
+	err := p.Supported()
+	found := project.Unsupported(nil)
+	if !errors.As(err, &found) {
+		return err
+	}
+	for _, one := range found {
+		message, hint, _ := strings.Cut(one.Error(), "; ")
+		x.record("compose", check.Result{Status: state.StepFailed, Message: message, Hint: hint}, 0)
+	}
+	return WithHint(err, "correct the file and push again")
 }
 
 func (x *Execution) pinImages(ctx context.Context, pull string) (string, error) {

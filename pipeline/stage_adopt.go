@@ -12,6 +12,9 @@ import (
 	"deployer/state"
 )
 
+// NothingToAdopt ends the error of an adoption where there is no container.
+const NothingToAdopt = "has no containers here"
+
 // adopt makes a release of the containers that run, without touching any.
 // Reading them must be enough to make the same ones again: what the Engine
 // would do to get to the release is nothing.
@@ -30,7 +33,7 @@ func adopt(ctx context.Context, x *Execution) error {
 		}
 		services := slices.Sorted(maps.Keys(found.Images))
 		if len(services) == 0 {
-			return "", WithHint(fmt.Errorf("compose project %s has no containers here", x.Stack.Project),
+			return "", WithHint(fmt.Errorf("compose project %s %s", x.Stack.Project, NothingToAdopt),
 				"`docker compose ls --all` lists projects; name the right one with project: in deployer.yaml, or push to deploy anew")
 		}
 		return counted(len(services), "service") + ": " + strings.Join(services, ", "), nil

@@ -101,6 +101,9 @@ func planReview(ctx context.Context, x *Execution) error {
 	if err := x.resolveFiles(ctx); err != nil {
 		return err
 	}
+	if err := x.refuseUnsupported(x.Project); err != nil {
+		return err
+	}
 	changes, err := x.foresee(ctx)
 	if err != nil {
 		return err
@@ -143,6 +146,9 @@ func (x *Execution) planFork(ctx context.Context) error {
 	}
 	file, err := rawFileOf(x.Snapshot, x.Stack.Directory)
 	if err != nil {
+		return err
+	}
+	if err := x.refuseUnsupported(after); err != nil {
 		return err
 	}
 	changes := compared(before, after)

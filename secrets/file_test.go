@@ -189,7 +189,7 @@ func TestFilesThatCannotBeOpenedSayWhy(t *testing.T) {
 		"no metadata":         {"app.yaml", cut(yaml(), "sops:"), []string{"app.yaml: its values are encrypted", "missing", "restore"}},
 		"broken metadata":     {"app.yaml", strings.Replace(yaml(), "lastmodified: \"2", "lastmodified: \"x", 1), []string{"app.yaml", "metadata"}},
 		"no integrity code":   {"app.yaml", cut(yaml(), "    mac:"), []string{"app.yaml: was changed without SOPS", "MAC"}},
-		"not what it is said": {"app.yaml", string(env), []string{"app.yaml: SOPS encrypted it as dotenv, and its name says yaml", "--input-type yaml"}},
+		"not what it is said": {"app.yaml", string(env), []string{"app.yaml: SOPS encrypted it as dotenv, and its name says yaml", "deployer secrets encrypt app.yaml"}},
 		"YAML named JSON":     {"app.json", yaml(), []string{"as yaml", "says json"}},
 		"JSON named ini":      {"app.ini", string(seal(t, "app.json", `{"a": "canary", "b": "canary"}`, "", k.recipient)), []string{"as json", "says ini"}},
 		"too large":           {"tls.key", string(seal(t, "tls.key", strings.Repeat("canary", 1<<20/6), "", k.recipient)) + strings.Repeat(" ", 1<<20), []string{"1 MiB"}},

@@ -37,9 +37,8 @@ func Mismatches(rules []byte, name string, data []byte) ([]Mismatch, error) {
 		f = formatOf(data) // an env file that lost its metadata
 	}
 	if f == plainFormat {
-		is := formatForName(name).String()
 		return []Mismatch{{Problem: name + " is not encrypted", Open: true,
-			Hint: "encrypt it, and replace every secret in it that was committed: sops encrypt --input-type " + is + " --output-type " + is + " --in-place " + name}}, nil
+			Hint: "encrypt it, and replace every secret in it that was committed: deployer secrets encrypt " + name}}, nil
 	}
 	tree, _, err := loadTree(name, f, data)
 	if err != nil {
@@ -121,7 +120,7 @@ func valueMismatches(name string, f format, rule *config.Config, tree sops.Tree)
 		return nil
 	}
 	return []Mismatch{{Problem: fmt.Sprintf("%s has values in clear that .sops.yaml wants encrypted: %s", name, strings.Join(open, ", ")), Open: true,
-		Hint: fmt.Sprintf("replace these values, since they were committed, and encrypt the file again: sops decrypt it, then sops encrypt --input-type %[1]s --output-type %[1]s", f)}}
+		Hint: "replace these values, since they were committed, and encrypt the file anew: deployer secrets rotate-keys " + name}}
 }
 
 // valuesInClear walks through what is below keys.

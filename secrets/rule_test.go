@@ -31,7 +31,7 @@ func TestMismatchesNameWhatTheRuleDemands(t *testing.T) {
 		"no word about keys": {"path_regex: ''", []string{mine}, some, "", []string{"wants encrypted: HOST"}},
 		"for somebody else":  {"encrypted_regex: '^REG_'", []string{theirs}, some, "", []string{"is not encrypted for age " + mine, "can be opened by age " + theirs}},
 		"for somebody more":  {"encrypted_regex: '^REG_'", []string{mine, theirs}, some, "", []string{"can be opened by age " + theirs}},
-		"not encrypted":      {"encrypted_regex: '^REG_'", nil, "", "", []string{"is not encrypted", "sops encrypt"}},
+		"not encrypted":      {"encrypted_regex: '^REG_'", nil, "", "", []string{"is not encrypted", "deployer secrets encrypt "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := plain

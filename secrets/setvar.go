@@ -12,8 +12,8 @@ var bare = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]*$`)
 // Compose reads exactly that value: in its place, or at the end where it is
 // not there yet. path is for messages.
 func SetVar(path string, text Value, name string, value Value) (Value, error) {
-	if !validName.MatchString(name) {
-		return Value{}, &Error{Path: path, Problem: "this is no name of a variable", Hint: `use letters, digits and "_", and begin with a letter`}
+	if !IsName(name) {
+		return Value{}, &Error{Path: path, Problem: "this is no name of a variable", Hint: nameHint}
 	}
 	if f := formatForEnding(path); f != dotenvFormat && f != binaryFormat {
 		return Value{}, &Error{Path: path, Problem: "is " + f.String() + ", and no env file of which one variable could be set", Hint: "use `deployer secrets edit " + path + "`"}
@@ -67,3 +67,8 @@ func written(value string) string {
 	}
 	return `"` + quoteEscapes.Replace(value) + `"`
 }
+
+const nameHint = `use letters, digits and "_", and begin with a letter`
+
+// IsName reports whether a variable can be called so.
+func IsName(name string) bool { return validName.MatchString(name) }

@@ -99,7 +99,7 @@ func formatOfFile(name string, data []byte) (format, error) {
 		return shape, nil
 	}
 	return shape, &Error{Path: name, Problem: "SOPS encrypted it as " + shape.String() + ", and its name says " + ending.String(),
-		Hint: "rename it, or encrypt the plain file again as what it is: sops encrypt --input-type " + ending.String() + " --output-type " + ending.String()}
+		Hint: "rename it, or encrypt the plain file again as what it is: deployer secrets encrypt " + name}
 }
 
 // withoutMetadata finds a file that lost what SOPS keeps at its end: what is

@@ -175,11 +175,11 @@ func decryptTree(path string, f format, data []byte, service *keyService) (*open
 	}
 	plain, err := store.EmitPlainFile(tree.Branches)
 	if err != nil && f != binaryFormat && f != dotenvFormat {
-		return nil, &Error{Path: path, Problem: "SOPS cannot write what it decrypted as " + f.String(), Hint: "encrypt it again with `sops encrypt`"}
+		return nil, &Error{Path: path, Problem: "SOPS cannot write what it decrypted as " + f.String(), Hint: "encrypt the plain file again: deployer secrets encrypt " + path}
 	}
 	if err != nil {
 		return nil, &Error{Path: path, Problem: "SOPS encrypted something else than an env file in it",
-			Hint: "encrypt it again with `sops encrypt --input-type dotenv --output-type dotenv`"}
+			Hint: "encrypt the plain file again: deployer secrets encrypt " + path}
 	}
 	return &opened{plain, tree, store, key, cipher, f, sealed}, nil
 }

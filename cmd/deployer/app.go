@@ -37,6 +37,7 @@ type app struct {
 	notifier  *notify.Notifier
 	reporter  *forge.Reporter
 	inForce   atomic.Pointer[setup]
+	exposures exposures
 
 	// Made when they are first needed and kept for the life of the app, since a
 	// mirror's folder belongs to one Mirror. A setup that does not use one has
@@ -124,8 +125,10 @@ type observers struct{ server *server.Server }
 func (o *observers) RunChanged(run *state.Run) { o.server.RunChanged(run) }
 
 // mask makes a redactor that knows every secret of deployer.yaml: as it was
-// loaded, and as its file has it now.
+// loaded, and as its file has it now. Each run makes one, so here it is seen
+// when a file has been opened to others.
 func (a *app) mask() *secrets.Redactor {
+	a.exposures.warn(a.log, a.inForce.Load().config.Exposed())
 	r := secrets.NewRedactor()
 	for _, s := range a.inForce.Load().secrets {
 		r.Add(secrets.NewValue(s.Reveal()))

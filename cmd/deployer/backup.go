@@ -61,6 +61,11 @@ func newBackups() *cobra.Command {
 		if err := c.do(cmd.Context(), http.MethodGet, "/api/v1/backups?"+query.Encode(), nil, &page); err != nil {
 			return err
 		}
+		if len(args) == 1 && len(page.Backups) == 0 {
+			if err := c.emptyOf(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+		}
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), page)
 		}

@@ -58,6 +58,34 @@ func TestCiphertextInABuildIsSeenOnTheDesk(t *testing.T) {
 	deployer(t, "", looks["check"]...).want(t, 1, "line 2 of Dockerfile copies ./.env.production")
 }
 
+// TestWhatNoServerRunsIsRefusedOnTheDesk holds a folder to what every server
+// refuses, whatever its deployer.yaml says.
+func TestWhatNoServerRunsIsRefusedOnTheDesk(t *testing.T) {
+	dir, key := builtStack(t)
+	put(t, filepath.Join(dir, "Dockerfile"), "FROM x\n")
+	file := filepath.Join(dir, "compose.yaml")
+	before := read(t, file)
+	for name, c := range map[string]struct{ compose, want string }{
+		"provider":   {"services: {web: {provider: {type: cloud}}}\n", "service web: provider: is not supported"},
+		"models":     {"services: {web: {image: 'web:1', models: [m]}}\nmodels: {m: {model: 'ai/x'}}\n", "service web: models: is not supported"},
+		"the socket": {"services: {web: {image: 'web:1', use_api_socket: true}}\n", "service web: use_api_socket: is not supported"},
+		"build.ssh":  {"services: {web: {build: {context: ., ssh: [default]}}}\n", "service web: build: ssh is not supported"},
+		"secrets":    {"services: {web: {build: {context: ., secrets: [s]}}}\nsecrets: {s: {environment: PASSWORD}}\n", "service web: build: secrets is not supported"},
+		"two":        {"services: {web: {provider: {type: cloud}}, db: {image: 'db:1', use_api_socket: true}}\n", "2 of "},
+	} {
+		put(t, file, c.compose)
+		for look, args := range map[string][]string{"check": {"check", dir, "--age-key", key}, "plan": {"plan", dir, "--age-key", key}, "plan without the key": {"plan", dir}} {
+			if deployer(t, "", args...).want(t, 1, c.want); t.Failed() {
+				t.Fatal(look, name)
+			}
+		}
+	}
+	// What is taken out again is no obstacle: only what would be pushed counts.
+	gitIn(t, dir, "commit", "--quiet", "-am", "two")
+	put(t, file, before)
+	deployer(t, "", "plan", dir, "--age-key", key).want(t, 0)
+}
+
 func TestBuildThatCannotBeIsSeenOnTheDesk(t *testing.T) {
 	dir, key := builtStack(t)
 	o := deployer(t, "", "check", dir, "--age-key", key, "--json")

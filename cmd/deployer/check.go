@@ -24,7 +24,7 @@ Engine. What does not run here is shown as skipped, with the reason.`,
 	keys, asJSON := keyFlags(cmd), jsonFlag(cmd)
 	environment := cmd.Flags().String("environment", "", "an entry of environments in pipeline.yaml; default: its top level")
 	name := cmd.Flags().String("project", "", "compose project; default: as the compose file or the folder says")
-	base := cmd.Flags().String("policy", "", "judge it by none, baseline or strict, as the server does; default: not judged")
+	base := cmd.Flags().String("policy", "", "judge it by none, baseline or strict, as the server does; default: what baseline refuses is warned of")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		judge, err := folderPolicy(*base)
 		if err != nil {
@@ -43,7 +43,7 @@ Engine. What does not run here is shown as skipped, with the reason.`,
 			*name = projectName(tree, root, dir)
 		}
 		steps, err := pipeline.CheckFolder(cmd.Context(), pipeline.Folder{
-			Tree: tree, Directory: dir, Project: *name, Environment: *environment, Keys: keys(), Policy: judge,
+			Tree: tree, Directory: dir, Project: *name, Environment: *environment, Keys: keys(), Policy: judge, Advisory: *base == "",
 		})
 		report := stepReport{Dir: args[0], Environment: *environment, Steps: steps}
 		if shown := report.show(cmd, *asJSON); err == nil {

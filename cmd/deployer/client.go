@@ -125,8 +125,11 @@ func (c *apiClient) refusal(res *http.Response) error {
 		}
 		p.Hint = "that is not deployer's answer: is --server right, and what is in front of it?"
 	}
-	if res.StatusCode == http.StatusBadRequest {
+	switch res.StatusCode {
+	case http.StatusBadRequest:
 		return exitError{exitUsage, p}
+	case http.StatusNotFound:
+		return c.unknown(res, p)
 	}
 	return p
 }

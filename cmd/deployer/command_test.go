@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"go/build"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +11,14 @@ import (
 	"deployer/secrets"
 )
 
-// TestMain keeps the keys and the editor of whoever runs the tests out of them.
+// TestMain keeps the keys and the editor of whoever runs the tests out of them,
+// but for the caches: what tests work with is built there once.
 func TestMain(m *testing.M) {
 	home, err := os.MkdirTemp("", "deployer-cmd-test-*")
+	if err != nil {
+		panic(err)
+	}
+	cache, err := os.UserCacheDir()
 	if err != nil {
 		panic(err)
 	}
@@ -24,7 +30,9 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	_ = os.Setenv("HOME", home)
+	for name, value := range map[string]string{"HOME": home, "XDG_CACHE_HOME": cache, "GOPATH": build.Default.GOPATH} {
+		_ = os.Setenv(name, value)
+	}
 	code := m.Run()
 	_ = os.RemoveAll(home)
 	os.Exit(code)

@@ -50,23 +50,29 @@ func askFlags(cmd *cobra.Command) asking {
 
 // send asks for a run, follows it, and reports how it ended.
 func (a asking) send(ctx context.Context, c *apiClient, out io.Writer, path string, body any) error {
+	run, err := a.follow(ctx, c, out, path, body)
+	if err != nil || run == nil {
+		return err
+	}
+	return reportRun(out, run, *a.json)
+}
+
+// follow asks for a run and returns it when it is over, nil where it is not
+// waited for.
+func (a asking) follow(ctx context.Context, c *apiClient, out io.Writer, path string, body any) (*state.Run, error) {
 	run := new(state.Run)
 	if err := c.do(ctx, http.MethodPost, path, body, run); err != nil {
-		return err
+		return nil, err
 	}
 	if *a.noWait {
 		if *a.json {
-			return printJSON(out, run)
+			return nil, printJSON(out, run)
 		}
-		return table(out, func(row func(...any)) { row(run.ID, run.Stack, run.Kind, run.Status) })
+		return nil, table(out, func(row func(...any)) { row(run.ID, run.Stack, run.Kind, run.Status) })
 	}
 	log := out
 	if *a.json {
 		log = io.Discard
 	}
-	run, err := c.follow(ctx, run.ID, log)
-	if err != nil {
-		return err
-	}
-	return reportRun(out, run, *a.json)
+	return c.follow(ctx, run.ID, log)
 }

@@ -16,7 +16,7 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look for what is missing on this server", GroupID: groupHere, Args: cobra.NoArgs,
 		Long: `Looks for what is missing on this server: the configuration, data folder, keys, Engines,
-repositories with their credentials, tokens of forges, ports, disk and clock. Run it as the user that the
+registries and repositories with their credentials, tokens of forges, ports, disk and clock. Run it as the user that the
 service runs as. It changes nothing, whether the server runs or not.`,
 	}
 	path := cmd.Flags().StringP("config", "c", "/etc/deployer/deployer.yaml", "configuration file")
@@ -90,6 +90,7 @@ func (d *doctor) examine(ctx context.Context, path string) {
 		d.look(ctx, "port "+port, func(context.Context) finding { return d.webPort(port) })
 	}
 	d.engines(ctx)
+	d.registries(ctx)
 	d.repositories(ctx)
 	d.forges(ctx)
 	d.look(ctx, "clock", d.clock)

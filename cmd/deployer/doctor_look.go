@@ -140,22 +140,33 @@ func answers(ctx context.Context, url string) bool {
 
 // engines looks at each Engine that a stack runs on, once.
 func (d *doctor) engines(ctx context.Context) {
-	seen := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(d.config.Stacks)) {
-		stack := d.config.Stacks[name]
-		if !stack.Enabled || seen[stack.Target.Docker] {
-			continue
-		}
-		seen[stack.Target.Docker] = true
-		d.look(ctx, "Engine "+stack.Target.Docker, func(ctx context.Context) finding { return engine(ctx, stack.Target) })
+	for _, target := range d.targets() {
+		d.look(ctx, "Engine "+target.Docker, func(ctx context.Context) finding { return d.engine(ctx, target) })
 	}
 }
 
-func engine(ctx context.Context, want config.Target) finding {
-	const hint = "see that Docker runs there (systemctl status docker), and that this user may use its socket"
-	t, err := compose.New(compose.Options{
+// targets are the Engines that stacks run on, each once.
+func (d *doctor) targets() (out []config.Target) {
+	for _, name := range slices.Sorted(maps.Keys(d.config.Stacks)) {
+		stack := d.config.Stacks[name]
+		known := func(t config.Target) bool { return t.Docker == stack.Target.Docker }
+		if stack.Enabled && !slices.ContainsFunc(out, known) {
+			out = append(out, stack.Target)
+		}
+	}
+	return out
+}
+
+func (d *doctor) open(want config.Target) (*compose.Target, error) {
+	return compose.New(compose.Options{
 		Host: want.Docker, CAFile: string(want.CAFile), CertFile: string(want.CertFile), KeyFile: string(want.KeyFile), Clock: time.Now,
+		Auth: func(_ context.Context, host string) (string, string, error) { return loginOf(d.config, host) },
 	})
+}
+
+func (d *doctor) engine(ctx context.Context, want config.Target) finding {
+	const hint = "see that Docker runs there (systemctl status docker), and that this user may use its socket"
+	t, err := d.open(want)
 	if err != nil {
 		return missing("correct target: in deployer.yaml", "%v", err)
 	}

@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"deployer/pipeline"
+	"deployer/state"
 )
 
 func newAdopt() *cobra.Command {
@@ -16,7 +19,8 @@ func newAdopt() *cobra.Command {
 		Long: `The containers of the stack's compose project stay as they are and become the first release to go back to.
 Nothing is recreated. "deployer plan STACK", or the first run, says what the first deploy would recreate, and why.
 
-With --all: every stack that nothing was deployed of yet.`,
+With --all: every stack that nothing was deployed of yet. Where nothing of one runs, there is
+nothing to adopt, which is no failure.`,
 	}
 	connect, ask := serverFlags(cmd), askFlags(cmd)
 	all := cmd.Flags().Bool("all", false, "every stack that nothing was deployed of yet")
@@ -33,7 +37,7 @@ With --all: every stack that nothing was deployed of yet.`,
 				return err
 			}
 		}
-		return ask.sendEach(cmd, c, args, "/adopt")
+		return ask.adoptEach(cmd, c, args, *all)
 	}
 	return cmd
 }
@@ -52,13 +56,14 @@ func (c *apiClient) neverDeployed(ctx context.Context) (names []string, err erro
 	return names, err
 }
 
-// sendEach asks for a run of each stack, one after the other. One that fails
-// does not keep the others from their turn.
-func (a asking) sendEach(cmd *cobra.Command, c *apiClient, stacks []string, what string) error {
+// adoptEach adopts each stack, one after the other. One that fails does not
+// keep the others from their turn; whether one that does not run is a failure
+// depends on who named it.
+func (a asking) adoptEach(cmd *cobra.Command, c *apiClient, stacks []string, all bool) error {
 	var failed []string
 	var last error
 	for _, name := range stacks {
-		err := a.send(cmd.Context(), c, cmd.OutOrStdout(), stackPath(name, what), map[string]string{"reason": *a.reason})
+		err := a.adopt(cmd, c, name, all)
 		if cmd.Context().Err() != nil {
 			return err
 		}
@@ -73,6 +78,22 @@ func (a asking) sendEach(cmd *cobra.Command, c *apiClient, stacks []string, what
 		return last
 	}
 	return exitError{exitFailed, fmt.Errorf("%d of %d failed: %s", len(failed), len(stacks), strings.Join(failed, ", "))}
+}
+
+func (a asking) adopt(cmd *cobra.Command, c *apiClient, name string, unlessNone bool) error {
+	out := cmd.OutOrStdout()
+	run, err := a.follow(cmd.Context(), c, out, stackPath(name, "/adopt"), map[string]string{"reason": *a.reason})
+	if err != nil || run == nil {
+		return err
+	}
+	if !unlessNone || run.Status != state.RunFailed || !strings.HasSuffix(run.Error, pipeline.NothingToAdopt) {
+		return reportRun(out, run, *a.json)
+	}
+	if *a.json {
+		return printJSON(out, run)
+	}
+	_, err = fmt.Fprintf(out, "%s: nothing to adopt: %s\n", name, run.Error)
+	return err
 }
 
 func newRestart() *cobra.Command {

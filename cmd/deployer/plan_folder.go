@@ -61,8 +61,13 @@ func (f planFlags) planFolder(cmd *cobra.Command, arg string) (*state.Changes, e
 		return nil, err
 	}
 	defer base.Close()
+	judge, err := folderPolicy("")
+	if err != nil {
+		return nil, err
+	}
 	changes, err := pipeline.PlanFolder(cmd.Context(), pipeline.Folder{
-		Tree: next, Directory: dir, Project: *f.project, Environment: *f.environment, Keys: f.keys, New: against == "",
+		Tree: next, Directory: dir, Project: *f.project, Environment: *f.environment, Keys: f.keys, Policy: judge, Advisory: true,
+		New: against == "",
 	}, base)
 	if err != nil {
 		return nil, exitError{exitUsage, err}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -117,12 +118,10 @@ func realName(path string) (string, error) {
 	return at, nil
 }
 
-// folderPolicy is what a folder on the desk is judged by; nil for none asked.
+// folderPolicy is what a folder on the desk is judged by: where none is asked,
+// the one that a server has unless its deployer.yaml says otherwise.
 func folderPolicy(base string) (pipeline.Policy, error) {
-	if base == "" {
-		return nil, nil
-	}
-	p, err := policy.New(base, nil, nil, policy.Host{Own: []string{"/var/lib/deployer", "/etc/deployer"}})
+	p, err := policy.New(cmp.Or(base, config.PolicyBaseline), nil, nil, policy.Host{Own: []string{"/var/lib/deployer", "/etc/deployer"}})
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func TestThePolicyPageHasEveryRule(t *testing.T) {
 func TestCheckJudgesByAPolicy(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "compose.yaml"), "services:\n  web: {image: \"nginx:1\", privileged: true}\n")
-	deployer(t, "", "check", dir).want(t, 0)
+	deployer(t, "", "check", dir).want(t, 0, "warned", "policy", "refused unless the server's policy allows it: privileged: service web")
 	deployer(t, "", "check", dir, "--policy", "baseline").want(t, 1, "policy", "service web", "privileged: true", "allow: [privileged]")
 	deployer(t, "", "check", dir, "--policy", "none").want(t, 0, "none refuses nothing")
 	deployer(t, "", "check", dir, "--policy", "tight").want(t, 2, "none, baseline or strict")

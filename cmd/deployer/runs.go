@@ -47,6 +47,11 @@ func newRuns() *cobra.Command {
 		if err := c.do(cmd.Context(), http.MethodGet, "/api/v1/runs?"+query.Encode(), nil, &page); err != nil {
 			return err
 		}
+		if len(args) == 1 && len(page.Runs) == 0 {
+			if err := c.emptyOf(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+		}
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), page)
 		}

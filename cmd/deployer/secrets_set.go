@@ -19,6 +19,9 @@ func newSecretsSet() *cobra.Command {
 	}
 	keys, file := keyFlags(cmd), fileFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !secrets.IsName(args[0]) {
+			return usageError("%q is no name of a variable; use letters, digits and _, and begin with a letter", args[0])
+		}
 		value, err := readSecret(cmd, args[0])
 		if err != nil {
 			return err

@@ -254,3 +254,10 @@ func TestSecretsGenerateIntoAFile(t *testing.T) {
 	}
 	o.never(t, password)
 }
+
+// A bad name is wrong use, and is told before the value is asked for.
+func TestSetOfABadName(t *testing.T) {
+	o := deployer(t, "canary", "secrets", "set", "BAD KEY", "-f", filepath.Join(t.TempDir(), ".env.production"))
+	o.want(t, 2, `"BAD KEY" is no name of a variable`)
+	o.never(t, "canary")
+}

@@ -51,7 +51,13 @@ func targetKey(t config.Target) (string, error) {
 
 // registryAuth reads the credentials for a registry as they are now.
 func (a *app) registryAuth(_ context.Context, host string) (username, password string, err error) {
-	r, ok := a.inForce.Load().config.Registries[host]
+	return loginOf(a.inForce.Load().config, host)
+}
+
+// loginOf reads what deployer.yaml names for a registry; nothing where it
+// names none.
+func loginOf(c *config.Config, host string) (username, password string, err error) {
+	r, ok := c.Registries[host]
 	if !ok {
 		return "", "", nil
 	}

@@ -79,7 +79,7 @@ func (c *encryptedCheck) envFile(r *report, w *World) {
 		return
 	}
 	if !w.Env.Encrypted() || !secrets.IsEncrypted(data) {
-		r.fail(name+" is not encrypted", "encrypt it, and replace every secret in it that was committed: sops encrypt --input-type dotenv --output-type dotenv --in-place "+name)
+		r.fail(name+" is not encrypted", "encrypt it, and replace every secret in it that was committed: deployer secrets encrypt "+name)
 		return
 	}
 	c.rules(r, w, name)

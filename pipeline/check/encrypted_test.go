@@ -45,7 +45,7 @@ func TestTheEnvFileIsEncryptedAsTheRulesSay(t *testing.T) {
 		parts  []string
 	}{
 		"agrees":     {nil, state.StepPassed, []string{"app/.env.production is encrypted", "1 other files"}},
-		"in clear":   {committedFiles{"app/.env.production": "HOST=shop.org\nPASSWORD=" + leaked + "\n"}, state.StepFailed, []string{"app/.env.production is not encrypted", "sops encrypt"}},
+		"in clear":   {committedFiles{"app/.env.production": "HOST=shop.org\nPASSWORD=" + leaked + "\n"}, state.StepFailed, []string{"app/.env.production is not encrypted", "deployer secrets encrypt app/.env.production"}},
 		"no rules":   {committedFiles{".sops.yaml": ""}, state.StepWarned, []string{"not proven", ".sops.yaml"}},
 		"other rule": {committedFiles{".sops.yaml": "creation_rules:\n  - path_regex: ^other\n    age: x\n"}, state.StepFailed, []string{"no matching creation rules", "path_regex matches app/.env.production"}},
 		"the rule beside the file wins": {committedFiles{"app/.sops.yaml": "creation_rules:\n  - path_regex: ^[.]env\n    age: " + other + "\n"},

@@ -36,7 +36,7 @@ func (c *envCheck) Run(_ context.Context, w *World) Result {
 	changedValues(&r, env)
 	if env.Path() != "" && !env.Encrypted() {
 		r.warn(env.Path()+" is committed unencrypted, so all its values are public",
-			"encrypt it: sops encrypt --input-type dotenv --output-type dotenv --in-place "+env.Path())
+			"encrypt it: deployer secrets encrypt "+env.Path())
 	}
 	return r.result(summary(env))
 }

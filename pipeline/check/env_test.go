@@ -25,7 +25,7 @@ func TestEnvLooksAtWhatIsTrueOfEveryEnv(t *testing.T) {
 		{"undefined without env", &World{Project: undefined}, state.StepFailed, []string{"set them in an env file"}},
 		{"changed by dotenv", &World{Env: environment(changed)}, state.StepWarned, []string{"DB_PASSWORD", "single quotes"}},
 		{"unencrypted", &World{Env: secrets.NewEnv(".env", false, []secrets.Var{public("A", "b")})}, state.StepWarned,
-			[]string{".env is committed unencrypted", "--input-type dotenv"}},
+			[]string{".env is committed unencrypted", "deployer secrets encrypt .env"}},
 		{"too short to mask", &World{Env: environment(secret("PIN", "12345"), secret("NO", ""), public("P", "x"))}, state.StepPassed,
 			[]string{"too short to be masked in logs: PIN"}},
 	} {

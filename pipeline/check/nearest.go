@@ -9,18 +9,25 @@ import (
 // Suggest ends a sentence about an unknown word: with the word that was
 // probably meant, else with all that are known.
 func Suggest(word string, known []string) string {
-	slices.Sort(known)
-	best, distance := "", len(word)/3+2
-	for _, k := range known {
-		if d := edits(strings.ToLower(word), k); d < distance {
-			best, distance = k, d
-		}
-	}
+	best := Nearest(word, known)
 	all := strings.Join(known, ", ")
 	if best == "" {
 		return "known are " + all
 	}
 	return fmt.Sprintf("did you mean %q? Known are %s", best, all)
+}
+
+// Nearest is the word that was probably meant by one that is not known; empty
+// where none is like it. It sorts known.
+func Nearest(word string, known []string) (best string) {
+	slices.Sort(known)
+	distance := len(word)/3 + 2
+	for _, k := range known {
+		if d := edits(strings.ToLower(word), k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
 }
 
 // edits counts the insertions, deletions and replacements between two words.

@@ -28,7 +28,7 @@ func (j *judge) services() {
 			j.privileged(subject, "privileged: true on a hook", hook.Privileged)
 		}
 		j.ports(subject, s.Ports)
-		j.build(subject, s.Build)
+		j.build(subject, name, s.Build)
 		j.reserved(subject, s.Deploy)
 		if s.Image != "" {
 			j.image(subject, s.Image)
@@ -173,12 +173,11 @@ func (j *judge) kernel(subject string, c *types.ContainerSpec) {
 }
 
 // build judges the rights of a build, which runs on the Engine's host too.
-func (j *judge) build(subject string, b *types.BuildConfig) {
+func (j *judge) build(subject, service string, b *types.BuildConfig) {
 	if b == nil {
 		return
 	}
-	j.find(finding{rule: "registry", from: onDemand, parameter: "build", subject: subject, what: "build:",
-		why: "what its Dockerfile begins with may come from any registry", remedy: "build it elsewhere, and name the image in a registry that is allowed"})
+	j.bases(subject, service)
 	j.privileged(subject, "build: privileged: true", b.Privileged)
 	for _, e := range b.Entitlements {
 		switch e {

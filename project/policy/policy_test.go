@@ -359,10 +359,31 @@ func TestSymlinksAreFollowed(t *testing.T) {
 
 // The image that a Dockerfile begins with is none of the compose file.
 func TestBuildsAreRefusedWhereRegistriesAre(t *testing.T) {
-	p := load(t, map[string]string{"compose.yaml": web("build: {context: .}"), "Dockerfile": "FROM ghcr.io/other/base\n"})
-	for allow, want := range map[string][]string{"registry:docker.io/library": {"registry"}, "registry:docker.io/library registry:build": nil} {
-		if got := rulesOf(judge(t, "none", strings.Fields(allow), []string{"registry"}, p, good)); !slices.Equal(got, want) {
-			t.Errorf("with %s allowed: refused by %v, want %v", allow, got, want)
+	const own = "registry:docker.io/library " // of what is built, as Compose calls it
+	for _, c := range []struct {
+		dockerfile, allow string
+		want              []string // what is refused
+	}{
+		{"FROM ghcr.io/other/base\n", "", []string{"build: FROM ghcr.io/other/base"}},
+		{"FROM ghcr.io/other/base\n", "registry:build", nil},
+		{"FROM ghcr.io/other/base\n", "registry:ghcr.io/other", nil},
+		{"FROM ghcr.io/other/base\n", "registry:ghcr.io/acme", []string{"build: FROM ghcr.io/other/base"}},
+		{"FROM alpine:3 AS a\nCOPY --from=quay.io/x/y:1 / /\nFROM a\n", "", []string{"build: FROM quay.io/x/y:1"}},
+		{"ARG FROM=quay.io/x/y\nFROM $FROM:1\n", "", []string{"build: FROM quay.io/x/y:1"}},
+		{"FROM $UNKNOWN\n", "registry:ghcr.io", []string{"build:"}},
+		{"FROM scratch\n", "", nil},
+	} {
+		p := load(t, map[string]string{"compose.yaml": web("build: {context: app}"), "app/Dockerfile": c.dockerfile})
+		pol, err := policy.New("none", strings.Fields(own+c.allow), []string{"registry"}, host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range pol.Judge(p, good) {
+			got = append(got, r.What)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q with %s allowed: refused are %q, want %q", c.dockerfile, c.allow, got, c.want)
 		}
 	}
 }

@@ -47,6 +47,9 @@ func (t *Target) Build(ctx context.Context, stack string, b *project.Build, log 
 	if len(c.Platforms) == 1 {
 		options.Platform = c.Platforms[0]
 	}
+	var steps stepImages
+	t.builds.begin()
+	defer func() { t.built(ctx, &steps, err != nil) }()
 	response, err := t.engine.ImageBuild(ctx, bytes.NewReader(b.Context), options)
 	if err != nil {
 		return "", false, t.reached(fmt.Errorf("service %s: build: %w", b.Service, err))
@@ -63,6 +66,7 @@ func (t *Target) Build(ctx context.Context, stack string, b *project.Build, log 
 			return "", false, fmt.Errorf("service %s: build: %w%s", b.Service, message.Error, said.end())
 		default:
 			for _, line := range said.add(message.Stream) {
+				steps.hear(line)
 				out.printf("%s: %s", b.Service, line)
 			}
 		}

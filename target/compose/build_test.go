@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
 	"deployer/internal/enginetest"
@@ -83,6 +84,52 @@ func TestBuildThatFailsSaysWhatItWroteLast(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "[91m") || !strings.Contains(log.String(), `web: testapp: unknown command "nothing"`) {
 		t.Errorf("log: %q", log.String())
+	}
+}
+
+// A build that fails leaves no image behind; one that it shares steps with
+// keeps them, and so does what was made before.
+func TestBuildThatFailsLeavesNothing(t *testing.T) {
+	r := newRig(t)
+	t.Cleanup(func() { _ = r.dropBuilds(context.WithoutCancel(t.Context()), r.name, nil) })
+	begin := "FROM " + r.image + "\nLABEL test=" + r.name + "\nENV A=1\n"
+	count := func() int {
+		t.Helper()
+		list, err := r.engine.ImageList(t.Context(), image.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "test="+r.name))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	fail := func(dockerfile string) {
+		t.Helper()
+		if _, _, err := r.Build(t.Context(), r.name, buildOf(t, dockerfile), nil); err == nil {
+			t.Fatal("it was built")
+		}
+	}
+	const wrong = "RUN [\"/testapp\", \"nothing\"]\n"
+	fail(begin + wrong)
+	if n := count(); n != 0 {
+		t.Fatalf("%d images were left", n)
+	}
+	tag, _, err := r.Build(t.Context(), r.name, buildOf(t, begin), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := count()
+	fail(begin + "ENV B=2\n" + wrong)
+	if _, err := r.engine.ImageInspect(t.Context(), tag); err != nil || before == 0 || count() != before {
+		t.Errorf("%d images, were %d: %v", count(), before, err)
+	}
+	// While another build is under way, which may need a step, nothing goes.
+	r.builds.begin()
+	fail(begin + "ENV B=3\n" + wrong)
+	if n := count(); n != before+1 {
+		t.Errorf("%d images while another build is under way, want %d", n, before+1)
+	}
+	r.built(t.Context(), &stepImages{}, false)
+	if n := count(); n != before {
+		t.Errorf("%d images after the last build, want %d", n, before)
 	}
 }
 

@@ -62,33 +62,52 @@ type credentialsError struct {
 	hint string
 }
 
+// Hint says what to do about it.
+func (e *credentialsError) Hint() string { return e.hint }
+
 func (e *credentialsError) Unwrap() error { return e.error }
 
 // dockersOwn asks the config.json of deployer's user, and the helper that it
 // names for a registry, and says which of them it was.
 func dockersOwn(ctx context.Context, host string) (auth clitypes.AuthConfig, from string, err error) {
+	file, path, err := dockersFile()
+	if err != nil {
+		return clitypes.AuthConfig{}, path, err
+	}
+	key := host
+	if host == dockerHub {
+		key = dockerHubKey
+	}
+	auth, from, err = ask(ctx, file, key)
+	return auth, cmp.Or(from, path), err
+}
+
+// Docker Hub's name in references, and in what Docker keeps of logins.
+const (
+	dockerHub    = "docker.io"
+	dockerHubKey = "https://index.docker.io/v1/"
+)
+
+// dockersFile reads the config.json of deployer's user; one that is not there
+// is empty.
+func dockersFile() (file *configfile.ConfigFile, path string, err error) {
 	dir := os.Getenv(dockerconfig.EnvOverrideConfigDir) // Dir would remember the first one
 	if dir == "" {
 		dir = dockerconfig.Dir()
 	}
-	path := filepath.Join(dir, dockerconfig.ConfigFileName)
-	file, err := dockerconfig.Load(dir)
+	path = filepath.Join(dir, dockerconfig.ConfigFileName)
+	file, err = dockerconfig.Load(dir)
 	if errors.Is(err, os.ErrPermission) {
-		return clitypes.AuthConfig{}, path, &credentialsError{
+		return nil, path, &credentialsError{
 			fmt.Errorf("%s cannot be read", path), "let deployer's user read it, or set DOCKER_CONFIG to a folder of its own",
 		}
 	}
 	if err != nil { // the decoder may quote what it met
-		return clitypes.AuthConfig{}, path, &credentialsError{
+		return nil, path, &credentialsError{
 			fmt.Errorf("%s is no configuration of Docker's", path), "correct it, or write it anew with docker login",
 		}
 	}
-	key := host
-	if host == "docker.io" {
-		key = "https://index.docker.io/v1/"
-	}
-	auth, from, err = ask(ctx, file, key)
-	return auth, cmp.Or(from, path), err
+	return file, path, nil
 }
 
 // ask returns the credentials that a configuration has for a registry: those of

@@ -28,7 +28,7 @@ const parallelPulls = 4
 // service's own pull_policy wins over policy: missing, always or never.
 // Progress goes to log. Images that cannot be had are joined *ImageErrors.
 func (t *Target) Images(ctx context.Context, p *project.Project, policy string, log io.Writer) (map[string]project.Image, error) {
-	if err := supported(p.Compose); err != nil {
+	if err := supported(p); err != nil {
 		return nil, err
 	}
 	requests := requestsOf(p.Compose, policy)

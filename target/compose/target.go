@@ -50,6 +50,7 @@ type Target struct {
 	clock  func() time.Time
 	auth   func(ctx context.Context, registryHost string) (username, password string, err error)
 	own    own
+	builds builds
 }
 
 // New returns a Target. It does not connect: an Engine that is down is the

@@ -29,7 +29,7 @@ const madeLabel = "deployer.made"
 // containers again. The plan and the apply both start from here, so that they
 // agree on every hash. The caller owns the copy.
 func wanted(p *project.Project) (*types.Project, error) {
-	if err := supported(p.Compose); err != nil {
+	if err := supported(p); err != nil {
 		return nil, err
 	}
 	needed := p.Compose.WithoutUnnecessaryResources().WithoutUnresolvedOptionalDependencies()
@@ -61,20 +61,14 @@ func wanted(p *project.Project) (*types.Project, error) {
 	})
 }
 
-// supported refuses what would run programs on deployer's own host, or hand
-// its credentials to a container.
-func supported(p *types.Project) error {
-	for _, name := range p.ServiceNames() {
-		s := p.Services[name]
-		switch {
-		case s.Provider != nil:
-			return fmt.Errorf("service %s: provider: is not supported; run the service from an image", name)
-		case len(s.Models) > 0:
-			return fmt.Errorf("service %s: models: is not supported; run the model as a service of its own", name)
-		case s.UseAPISocket:
-			return fmt.Errorf("service %s: use_api_socket: is not supported; mount the socket by volumes: where the policy allows it", name)
-		case s.Image == "" && s.Build != nil:
-			return fmt.Errorf("service %s: has build: but no image:; build and push the image elsewhere, and give its name in image", name)
+// supported refuses what no server runs, and what was left to be built.
+func supported(p *project.Project) error {
+	if err := p.Supported(); err != nil {
+		return err
+	}
+	for _, name := range p.Services() {
+		if s := p.Compose.Services[name]; s.Image == "" && s.Build != nil {
+			return fmt.Errorf("service %s has build: but no image:; build and push the image elsewhere, and give its name in image", name)
 		}
 	}
 	return nil
