@@ -10,7 +10,7 @@ import (
 )
 
 // A Trouble is what is the matter with a container of a live release, or with
-// a service that has none.
+// a service that lacks one.
 type Trouble struct {
 	Key       string // what a reading of it is known by
 	Name      string // the service, with its number where it is not the first
@@ -109,21 +109,32 @@ func LoopOf(stack string, c project.Condition, restarts int, since time.Time, wi
 	return t
 }
 
-// Missing is the trouble of a service without a container.
-func Missing(stack, service string) Trouble {
+// Missing is the trouble of a service that has fewer containers than it wants,
+// by the lowest number that is free.
+func Missing(stack, service string, number int) Trouble {
+	unit := UnitOf(project.Container{Service: service, Number: number})
 	return Trouble{
-		Key: keyDown + service, Name: service, Service: service, What: "has no container: somebody has removed it",
+		Key: keyDown + unit, Name: unit, Service: service, What: "has no container: somebody has removed it",
 		Hint: fmt.Sprintf("`deployer deploy %s` makes it again", stack),
 	}
+}
+
+// Replicas is how many containers the release wants of a service.
+func (k *KeptRelease) Replicas(service string) int {
+	s, ok := k.Project.Compose.Services[service]
+	if !ok || s.Provider != nil {
+		return 0
+	}
+	return s.GetScale()
 }
 
 // MustRun reports whether a service of the release is never without a
 // container, by what its compose file says.
 func (k *KeptRelease) MustRun(service string) bool {
-	s, ok := k.Project.Compose.Services[service]
-	if !ok || s.Provider != nil || s.GetScale() == 0 {
+	if k.Replicas(service) == 0 {
 		return false
 	}
+	s := k.Project.Compose.Services[service]
 	policy := s.Restart
 	if s.Deploy != nil && s.Deploy.RestartPolicy != nil {
 		policy = s.Deploy.RestartPolicy.Condition

@@ -62,6 +62,9 @@ func TestTroubleIsCalledAsPeopleCallIt(t *testing.T) {
 	if got.Name != "web-2" || got.Service != "web" || UnitOfKey(got.Key) != "web-2" || IsLoop(got.Key) {
 		t.Errorf("%+v", got)
 	}
+	if gone := Missing("shop", "web", 2); gone.Name != got.Name || gone.Key != got.Key {
+		t.Errorf("%+v", gone)
+	}
 	loop := LoopOf("shop", second, 3, time.Now(), 90*time.Second)
 	if UnitOfKey(loop.Key) != "web-2" || !IsLoop(loop.Key) || loop.What != "restarts again and again: 3 times in 1m30s, the last exit code was 0" {
 		t.Errorf("%+v", loop)

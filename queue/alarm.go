@@ -165,9 +165,8 @@ func alarmOf(known *state.Stack, unit string) *state.Reading {
 
 // troubles returns what is the matter with the containers of a live release.
 func (w *watchdog) troubles(stack *pipeline.Stack, known *state.Stack, v *vigil, have []project.Condition) (out []pipeline.Trouble) {
-	now, found := w.now(), map[string]bool{}
+	now := w.now()
 	for _, c := range have {
-		found[c.Service] = true
 		t, down := pipeline.TroubleOf(stack.Name, c)
 		if n, since := v.restarts(c, now, w.alarms.within); n >= w.alarms.restarts {
 			t, down = pipeline.LoopOf(stack.Name, c, n, since, now.Sub(since)), true
@@ -179,29 +178,53 @@ func (w *watchdog) troubles(stack *pipeline.Stack, known *state.Stack, v *vigil,
 		if down {
 			out = append(out, t)
 		}
+		v.sees(c.Container, !down && c.State != "running")
 	}
-	for name := range known.Live.Images {
-		if !found[name] && w.mustRun(stack, known.Live, v, name) {
-			out = append(out, pipeline.Missing(stack.Name, name))
+	return append(out, w.missing(stack, known, v, have)...)
+}
+
+// missing returns the containers that a live release wants and that are not
+// there. One that may end by itself, and be removed then, is missed where it
+// was seen at work, or where people were told that it is down.
+func (w *watchdog) missing(stack *pipeline.Stack, known *state.Stack, v *vigil, have []project.Condition) (out []pipeline.Trouble) {
+	there := map[string]map[int]bool{}
+	for _, c := range have {
+		if there[c.Service] == nil {
+			there[c.Service] = map[int]bool{}
+		}
+		there[c.Service][max(c.Number, 1)] = true
+	}
+	for service, want := range w.wants(stack, known.Live, v) {
+		for number, lacks := 1, want.replicas-len(there[service]); lacks > 0; number++ {
+			if there[service][number] {
+				continue
+			}
+			lacks--
+			t := pipeline.Missing(stack.Name, service, number)
+			if want.always || v.ran[t.Name] || alarmOf(known, t.Name) != nil {
+				out = append(out, t)
+			}
 		}
 	}
+	slices.SortFunc(out, func(a, b pipeline.Trouble) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 
-// mustRun reports whether a service of the live release is never without a container.
-func (w *watchdog) mustRun(stack *pipeline.Stack, live *state.Release, v *vigil, service string) bool {
-	if v.release != live.ID {
-		kept, err := w.runner.Open(stack, live)
-		if err != nil {
-			w.log.Warn("open the live release, to see whether it needs a container that is not there", "stack", stack.Name, "service", service, "error", err)
-			return false
-		}
-		v.release, v.must = live.ID, map[string]bool{}
-		for name := range live.Images {
-			v.must[name] = kept.MustRun(name)
-		}
+// wants returns what containers the live release wants, by service.
+func (w *watchdog) wants(stack *pipeline.Stack, live *state.Release, v *vigil) map[string]want {
+	if v.release == live.ID {
+		return v.wants
 	}
-	return v.must[service]
+	kept, err := w.runner.Open(stack, live)
+	if err != nil {
+		w.log.Warn("open the live release, to see whether it lacks a container", "stack", stack.Name, "error", err)
+		return nil
+	}
+	v.release, v.wants = live.ID, map[string]want{}
+	for name := range live.Images {
+		v.wants[name] = want{kept.Replicas(name), kept.MustRun(name)}
+	}
+	return v.wants
 }
 
 // wellAt returns when an alarm is over if nothing happens until then, the zero

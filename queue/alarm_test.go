@@ -3,7 +3,9 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,11 +76,9 @@ func (l *livelyTarget) comeBack() {
 func (l *livelyTarget) happens(service string, change func(*project.Container), more func(*project.Condition)) {
 	l.edit("shop", service, change)
 	l.moving.Lock()
-	defer l.moving.Unlock()
 	l.more[service] = more
-	for events := range l.streams {
-		events <- "shop"
-	}
+	l.moving.Unlock()
+	l.stirs()
 }
 
 func (l *livelyTarget) Projects(ctx context.Context) (map[string][]project.Container, error) {
@@ -265,24 +265,78 @@ func TestWhatGoesDownTogetherIsOneMessage(t *testing.T) {
 	b.silent(1)
 }
 
-func TestContainerThatSomebodyRemovesIsTold(t *testing.T) {
-	b, l, _ := newAlarmBench(t)
-	files := b.app("shop", "app:2", "")
-	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:2}\n  db: {image: db:1, restart: always}\n")
-	b.deployed("two", files)
+// vanishes removes containers, by their keys, as `docker rm -f` does.
+func (l *livelyTarget) vanishes(keys ...string) {
 	l.mu.Lock()
-	maps.DeleteFunc(l.containers["shop"], func(string, project.Container) bool { return true })
+	maps.DeleteFunc(l.containers["shop"], func(key string, _ project.Container) bool { return slices.Contains(keys, key) })
 	l.mu.Unlock()
+	l.stirs()
+}
+
+// stirs says that something has happened to the project.
+func (l *livelyTarget) stirs() {
 	l.moving.Lock()
+	defer l.moving.Unlock()
 	for events := range l.streams {
 		events <- "shop"
 	}
-	l.moving.Unlock()
+}
+
+// replica is another container of a service.
+func (l *livelyTarget) replica(service string, number int) {
+	l.mu.Lock()
+	c := l.containers["shop"][service]
+	c.Number, c.ID, c.Name = number, fmt.Sprintf("%s-replica-%d", service, number), fmt.Sprintf("shop-%s-%d", service, number)
+	l.containers["shop"][c.Name] = c
+	l.mu.Unlock()
+	l.stirs()
+}
+
+func TestContainerThatSomebodyRemovesIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", func(c *project.Container) { c.State, c.Health, c.ExitCode = "exited", "", 0 }, func(c *project.Condition) { c.EndsByItself = true })
+	b.silent(0)
+	l.vanishes("web", "db")
 	alarm := b.news(0)
-	b.says(alarm.Trigger.Reason, "db has no container")
+	b.says(alarm.Trigger.Reason, "db has no container: somebody has removed it")
 	if len(alarm.Stages[0].Steps) != 1 {
-		t.Errorf("web may end by itself, and its container be removed then: %s", b.story(alarm))
+		t.Errorf("web has ended, and its container may be removed then: %s", b.story(alarm))
 	}
+	b.watched() // which does not know what ran before
+	b.silent(1)
+	if got := b.queue.Health(t.Context(), "shop"); got != "degraded" {
+		t.Errorf("health is %s", got)
+	}
+}
+
+// Two are wanted, and one is there: also where nothing was seen of the other.
+func TestReplicaThatSomebodyRemovesIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	files := b.app("shop", "app:2", "")
+	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:2, scale: 3, restart: always}\n  db: {image: db:1}\n")
+	reached, let := b.target.hold(func(c call) bool { return c.op == "applied" })
+	run := b.push("two", files)
+	b.await(reached)
+	l.replica("web", 2)
+	l.replica("web", 3)
+	let()
+	b.ends(run, state.RunSucceeded)
+	b.silent(0)
+	l.vanishes("shop-web-2")
+	alarm := b.news(0)
+	b.says(alarm.Trigger.Reason, "web-2 has no container: somebody has removed it")
+	if len(alarm.Stages[0].Steps) != 1 {
+		t.Error(b.story(alarm))
+	}
+	b.says(alarm.Hint, "deployer deploy shop")
+	b.silent(1)
+
+	b.stop() // web-3 goes while nobody looks
+	l.vanishes("shop-web-3")
+	b.watched()
+	b.says(b.news(1).Trigger.Reason, "web-3 has no container")
+	l.replica("web", 2)
+	b.says(b.news(2).Trigger.Reason, "web-2 is well again")
 }
 
 // Whatever deployer does itself, and what people were told by the run, is not

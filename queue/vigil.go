@@ -18,8 +18,15 @@ type vigil struct {
 
 	looked     bool            // since it began
 	fromFailed bool            // the next look is the first after a failed run
-	release    string          // that must is about
-	must       map[string]bool // services that are never without a container
+	ran        map[string]bool // containers that were seen at work, and have not ended as they may
+	release    string          // that wants is of
+	wants      map[string]want // by service
+}
+
+// A want is what a release wants of a service.
+type want struct {
+	replicas int
+	always   bool // it is never without them
 }
 
 // A count is how often a container's restart policy has restarted it.
@@ -29,7 +36,7 @@ type count struct {
 }
 
 func newVigil() *vigil {
-	return &vigil{down: map[string]time.Time{}, left: map[string]bool{}, counts: map[string][]count{}}
+	return &vigil{down: map[string]time.Time{}, left: map[string]bool{}, counts: map[string][]count{}, ran: map[string]bool{}}
 }
 
 // begin forgets what a run has overtaken. One that ended before its first
@@ -38,8 +45,20 @@ func (v *vigil) begin(after *state.Run) {
 	if after.Kind.OfRelease() && after.Phase == state.PhasePreparing {
 		return
 	}
+	release, wants := v.release, v.wants
 	*v = *newVigil()
+	v.release, v.wants = release, wants
 	v.fromFailed = after.Kind != state.KindBackup && (after.Status == state.RunFailed || after.Status == state.RunRollbackFailed)
+}
+
+// sees notes that a container is there, and whether it has ended as it may.
+func (v *vigil) sees(c project.Container, over bool) {
+	switch unit := pipeline.UnitOf(c); {
+	case over:
+		delete(v.ran, unit)
+	case c.State == "running":
+		v.ran[unit] = true
+	}
 }
 
 // restarts returns how often a container was restarted within the time before
