@@ -41,6 +41,9 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		return w.now().Add(monitorAgain), nil
 	}
 	s := w.judge(stack, known, v, have)
+	if err := w.keepLeft(known, s); err != nil {
+		w.log.Warn("keep what a failed run has left down", "stack", stack.Name, "error", err)
+	}
 	if len(s.raised)+len(s.over) == 0 {
 		return s.again, nil
 	}
@@ -96,7 +99,40 @@ func (w *watchdog) forgetAlarms(known *state.Stack) error {
 type sight struct {
 	raised []pipeline.Trouble // that people are to be told of
 	over   []state.Reading    // alarms that are over; the message says how
+	left   *state.Left        // what a failed run has left down, and still is
 	again  time.Time
+}
+
+// leftOf is what is still down of what a failed run has left so.
+func leftOf(was *state.Left, troubles []pipeline.Trouble) *state.Left {
+	if was == nil {
+		return nil
+	}
+	now := &state.Left{Run: was.Run, Looked: true}
+	for _, t := range troubles {
+		if !was.Looked || slices.Contains(was.Units, t.Name) {
+			now.Units = append(now.Units, t.Name)
+		}
+	}
+	if len(now.Units) == 0 {
+		return nil
+	}
+	return now
+}
+
+// keepLeft stores what is still down of what a failed run has left so.
+func (w *watchdog) keepLeft(known *state.Stack, s sight) error {
+	if known.Left == nil || s.left != nil && known.Left.Looked && len(s.left.Units) == len(known.Left.Units) {
+		return nil
+	}
+	return w.store.Update(func(tx *state.Tx) error {
+		now, err := tx.Stack(known.Name)
+		if err != nil || now.Left == nil || now.Left.Run != known.Left.Run {
+			return err // a run has ended meanwhile
+		}
+		now.Left = s.left
+		return tx.PutStack(now)
+	})
 }
 
 // judge compares how the containers are with what people were told.
@@ -104,17 +140,10 @@ func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, ha
 	now := w.now()
 	troubles := w.troubles(stack, known, v, have)
 	v.keep(troubles, have)
-	// Where the way back failed before this start, people were told so too.
-	failed := v.fromFailed || !v.looked && known.Lock != nil && known.Lock.By == "deployer"
-	for _, t := range troubles {
-		if failed {
-			v.left[t.Name] = true
-		}
-	}
-	v.fromFailed, v.looked = false, true
+	s.left = leftOf(known.Left, troubles)
 	var ripe, soon []pipeline.Trouble
 	for _, t := range troubles {
-		if alarmOf(known, t.Name) != nil || v.left[t.Name] {
+		if alarmOf(known, t.Name) != nil || s.left != nil && slices.Contains(s.left.Units, t.Name) {
 			continue
 		}
 		switch waited := now.Sub(v.waits(t.Name, now)); {
@@ -276,6 +305,11 @@ func (w *watchdog) tell(ctx context.Context, stack *pipeline.Stack, known *state
 		}
 		if now.Live == nil || now.Live.ID != run.Release || !now.Live.At.Equal(known.Live.At) || w.startedSince(tx, run) {
 			return errOvertaken
+		}
+		for _, was := range s.over {
+			if alarmOf(now, pipeline.UnitOfKey(was.Key)) == nil {
+				return errOvertaken // by a run that has told it
+			}
 		}
 		run.Repeats = toldByMonitor(tx, now, s)
 		for i := range readings {

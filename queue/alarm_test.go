@@ -358,6 +358,74 @@ func TestOwnRunsAreNoOutage(t *testing.T) {
 	b.silent(0)
 }
 
+// A run that found all up has told that it is well.
+func TestRunThatVerifiedEndsAlarms(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", func(c *project.Container) { c.State, c.Health, c.ExitCode = "exited", "", 3 }, nil)
+	b.news(0)
+	b.deployed("two", b.app("shop", "app:2", ""))
+	if got := b.stack("shop").Alarms; len(got) != 0 {
+		t.Errorf("still told of: %+v", got)
+	}
+	if got := b.queue.Health(t.Context(), "shop"); got != "healthy" {
+		t.Errorf("health is %s", got)
+	}
+	b.silent(1)
+
+	l.happens("web", stopped, nil)
+	b.news(1)
+	b.ends(b.push("bad", b.app("shop", "broken:3", "")), state.RunRolledBack)
+	if got := b.stack("shop").Alarms; len(got) != 0 {
+		t.Errorf("after the way back, still told of: %+v", got)
+	}
+	b.silent(2)
+}
+
+// That a container which a run has kept was up says nothing about its restarts.
+func TestRunEndsARestartLoopOnlyWhereItMadeTheContainerAnew(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	loop := func(n int) {
+		at, before := time.Now(), l.looked()
+		l.happens("web", up, func(c *project.Condition) { c.Restarts, c.StartedAt, c.FinishedAt = n, at, at })
+		l.until(t, "it is looked at", func() bool { return l.looks > before })
+	}
+	for n := range 4 {
+		loop(n)
+	}
+	b.says(b.news(0).Trigger.Reason, "web restarts again and again")
+	files := b.app("shop", "app:1", "")
+	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:1, environment: {PASSWORD: \"${PASSWORD}\"}}\n  db: {image: db:2}\n")
+	b.deployed("another service", files)
+	if got := b.stack("shop").Alarms; len(got) != 1 {
+		t.Errorf("told of: %+v", got)
+	}
+	b.deployed("web", b.app("shop", "app:2", ""))
+	if got := b.stack("shop").Alarms; len(got) != 0 {
+		t.Errorf("still told of: %+v", got)
+	}
+	b.silent(1)
+}
+
+// What a failed run has left down is told by it, also to the next starts; what
+// goes down later is told of.
+func TestWhatAFailedRunLeftIsNotToldAfterAStart(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	b.ends(b.push("bad", b.app("shop", "broken:2", "rollback: {automatic: false}\n")), state.RunFailed)
+	b.stop() // perhaps before anybody has looked
+	b.watched()
+	b.silent(0)
+	if left := b.stack("shop").Left; left == nil || !left.Looked || !slices.Equal(left.Units, []string{"web"}) {
+		t.Errorf("left is %+v", left)
+	}
+	b.watched()
+	l.happens("db", stopped, nil)
+	b.says(b.news(0).Trigger.Reason, "db exited")
+	l.happens("web", up, nil)
+	b.silent(1)
+	l.happens("web", stopped, nil)
+	b.says(b.news(1).Trigger.Reason, "web exited")
+}
+
 func TestAlarmsOutliveDeployer(t *testing.T) {
 	b, l, _ := newAlarmBench(t)
 	at := time.Now().UTC()

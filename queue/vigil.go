@@ -13,14 +13,11 @@ import (
 type vigil struct {
 	due    time.Time            // when it is looked at next without a cause; zero: never
 	down   map[string]time.Time // by container: when it was first seen down
-	left   map[string]bool      // containers that a failed run has left down, as people were told
 	counts map[string][]count   // by container id: its restarts
 
-	looked     bool            // since it began
-	fromFailed bool            // the next look is the first after a failed run
-	ran        map[string]bool // containers that were seen at work, and have not ended as they may
-	release    string          // that wants is of
-	wants      map[string]want // by service
+	ran     map[string]bool // containers that were seen at work, and have not ended as they may
+	release string          // that wants is of
+	wants   map[string]want // by service
 }
 
 // A want is what a release wants of a service.
@@ -36,7 +33,7 @@ type count struct {
 }
 
 func newVigil() *vigil {
-	return &vigil{down: map[string]time.Time{}, left: map[string]bool{}, counts: map[string][]count{}, ran: map[string]bool{}}
+	return &vigil{down: map[string]time.Time{}, counts: map[string][]count{}, ran: map[string]bool{}}
 }
 
 // begin forgets what a run has overtaken. One that ended before its first
@@ -48,7 +45,6 @@ func (v *vigil) begin(after *state.Run) {
 	release, wants := v.release, v.wants
 	*v = *newVigil()
 	v.release, v.wants = release, wants
-	v.fromFailed = after.Kind != state.KindBackup && (after.Status == state.RunFailed || after.Status == state.RunRollbackFailed)
 }
 
 // sees notes that a container is there, and whether it has ended as it may.
@@ -102,7 +98,6 @@ func (v *vigil) keep(troubles []pipeline.Trouble, have []project.Condition) {
 		there[c.ID] = true
 	}
 	forget(v.down, down)
-	forget(v.left, down)
 	forget(v.counts, there)
 }
 
