@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -156,4 +157,32 @@ func TestSickServiceIsToldAndOwnRunsAreNot(t *testing.T) {
 	p.inside("web", "remove", "/sick")
 	box.holds(4, "web is well again, after ")
 	p.showsDown()
+}
+
+// What becomes of containers while the Engine is restarted is told once it
+// answers again.
+func TestContainersThatGoDownWhileTheEngineIsAwayAreTold(t *testing.T) {
+	t.Parallel()
+	p, box, _, _ := newAlarmed(t)
+	p.Stop()
+	p.standBeforeTheEngine()
+	p.Start()
+	p.Eventually(time.Minute, "the Engine is there", func() bool { return p.Now().Health == "healthy" })
+	had := p.Containers()
+	p.proxy.goAway()
+	p.Eventually(time.Minute, "the Engine is away", func() bool { return p.Now().Health == "unknown" })
+	if err := p.Engine.ContainerStop(t.Context(), had["web"], container.StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Engine.ContainerRemove(t.Context(), had["worker"], container.RemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	p.proxy.comeBack()
+	box.holds(2, "web exited with code 0: it was stopped from outside", "worker has no container: somebody has removed it")
+	p.showsDown("web", "worker")
+	if err := p.Engine.ContainerStart(t.Context(), had["web"], container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	box.holds(3, "web is well again")
+	p.showsDown("worker")
 }

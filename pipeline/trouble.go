@@ -54,6 +54,11 @@ func TroubleOf(stack string, c project.Condition) (Trouble, bool) {
 		Key: keyDown + UnitOf(c.Container), Name: UnitOf(c.Container), Service: c.Service, Container: c.ID, Called: c.Name, Since: c.FinishedAt,
 		Hint: fmt.Sprintf("read `docker logs %s`; `deployer restart %s %s` starts it again, `deployer rollback %s` goes back to the good release before", c.Name, stack, c.Service, stack),
 	}
+	if c.Silent {
+		t.What, t.Since = fmt.Sprintf("is %s as the Engine lists it, but the Engine does not answer for it", c.State), time.Time{}
+		t.Hint = fmt.Sprintf("see whether `docker inspect %s` hangs: a volume or a disk that does not answer does so; else restart Docker", c.Name)
+		return t, true
+	}
 	switch c.State {
 	case "running":
 		if c.Health != "unhealthy" {

@@ -42,7 +42,9 @@ func TestTroubles(t *testing.T) {
 		"restarting": {c: container("restarting", "", 2), want: "exited with code 2 and waits for its next start"},
 		"created":    {c: container("created", "", 0), want: "was made, but not started"},
 		"paused":     {c: container("paused", "", 0), want: "is paused", hint: "docker unpause shop-web-1"},
-		"dead":       {c: container("dead", "", 0), want: "is dead"},
+		"hangs": {c: with(container("running", "healthy", 0), func(c *project.Condition) { c.Silent = true }),
+			want: "is running as the Engine lists it, but the Engine does not answer for it", hint: "`docker inspect shop-web-1` hangs"},
+		"dead": {c: container("dead", "", 0), want: "is dead"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, down := TroubleOf("shop", tt.c)

@@ -157,6 +157,9 @@ func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, ha
 			s.again = earlier(s.again, now.Add(min(w.alarms.grace-waited, w.alarms.grace/10)))
 		}
 	}
+	if slices.ContainsFunc(have, func(c project.Condition) bool { return c.Silent }) {
+		s.again = earlier(s.again, now.Add(w.alarms.grace)) // no event says that the Engine answers again
+	}
 	if s.raised = ripe; len(ripe) > 0 {
 		s.raised = append(ripe, soon...) // one message of what goes down together
 	}

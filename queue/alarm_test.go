@@ -26,7 +26,19 @@ type livelyTarget struct {
 	moving  sync.Mutex
 	streams map[chan string]chan error
 	away    bool
+	mute    bool // it does not give the lines of logs
 	looks   int
+}
+
+func (l *livelyTarget) Logs(ctx context.Context, id string, tail int, since time.Time) (string, error) {
+	l.moving.Lock()
+	mute := l.mute
+	l.moving.Unlock()
+	if mute {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	return l.fakeTarget.Logs(ctx, id, tail, since)
 }
 
 func (l *livelyTarget) Events(ctx context.Context, subscribed func(), happened func(string)) error {
@@ -203,6 +215,41 @@ func TestSecretsOfAContainersLogAreNotTold(t *testing.T) {
 	if strings.Contains(all, canary) {
 		t.Errorf("the secret is told: %s", all)
 	}
+}
+
+// An Engine that does not give the lines of a log puts no alarm off for long.
+func TestAlarmDoesNotWaitForLines(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.moving.Lock()
+	l.mute = true
+	l.moving.Unlock()
+	l.happens("web", stopped, nil)
+	alarm := b.news(0)
+	b.says(alarm.Trigger.Reason, "web exited with code 137")
+	b.says(alarm.Stages[0].Steps[0].Message, "its last lines could not be read: the Engine did not give them within 5s")
+}
+
+// One that the Engine does not answer for is told of, and its restarts count on.
+func TestContainerThatTheEngineHangsWithIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	at := time.Now()
+	restarts := func(n int, silent bool) {
+		before := l.looked()
+		l.happens("web", up, func(c *project.Condition) {
+			if c.Silent = silent; !silent {
+				c.Restarts, c.StartedAt, c.FinishedAt = n, at, at
+			}
+		})
+		l.until(t, "it is looked at", func() bool { return l.looks > before })
+	}
+	restarts(1, false)
+	restarts(2, false)
+	restarts(2, true)
+	b.says(b.news(0).Trigger.Reason, "web is running as the Engine lists it, but the Engine does not answer for it")
+	l.moving.Lock()
+	l.more["web"] = nil
+	l.moving.Unlock() // no event says so
+	b.says(b.news(1).Trigger.Reason, "web is well again")
 }
 
 func TestWhatComesBackWithinTheGraceIsNoNews(t *testing.T) {

@@ -62,6 +62,8 @@ func (v *vigil) sees(c project.Container, over bool) {
 func (v *vigil) restarts(c project.Condition, now time.Time, within time.Duration) (n int, since time.Time) {
 	seen := v.counts[c.ID]
 	switch {
+	case c.Silent:
+		return 0, now
 	case len(seen) > 0 && c.Restarts == seen[len(seen)-1].n:
 	case len(seen) > 0 && c.Restarts > seen[len(seen)-1].n:
 		seen = append(seen, count{now, c.Restarts})
