@@ -18,7 +18,7 @@ import (
 // loss of the Engine.
 func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (again time.Time, err error) {
 	known, quiet, err := w.quiet(stack)
-	if err == nil && (known.Live == nil || !w.holds(stack, known)) {
+	if err == nil && (known.Live == nil || w.holderBesides(stack, known) != "") {
 		*v = *newVigil()
 		if err = w.forgetAlarms(known); err == nil {
 			return time.Time{}, nil
@@ -69,20 +69,6 @@ func (w *watchdog) quiet(stack *pipeline.Stack) (known *state.Stack, quiet bool,
 		return err
 	})
 	return known, quiet || w.isBusy(stack), err
-}
-
-// holds reports whether the project runs what this stack deployed: of two
-// environments of one folder that is the one deployed last.
-func (w *watchdog) holds(stack *pipeline.Stack, known *state.Stack) bool {
-	for _, other := range w.projects[stack.Project] {
-		if other == stack {
-			continue
-		}
-		if theirs, err := w.known(other.Name); err == nil && theirs.Live != nil && theirs.Live.At.After(known.Live.At) {
-			return false
-		}
-	}
-	return true
 }
 
 // forgetAlarms ends the alarms of a stack that nothing is live of.
