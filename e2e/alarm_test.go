@@ -174,15 +174,15 @@ func TestContainersThatGoDownWhileTheEngineIsAwayAreTold(t *testing.T) {
 	if err := p.Engine.ContainerStop(t.Context(), had["web"], container.StopOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Engine.ContainerRemove(t.Context(), had["worker"], container.RemoveOptions{Force: true}); err != nil {
+	if err := p.Engine.ContainerRemove(t.Context(), had["loop"], container.RemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	p.proxy.comeBack()
-	box.holds(2, "web exited with code 0: it was stopped from outside", "worker has no container: somebody has removed it")
-	p.showsDown("web", "worker")
+	box.holds(2, "web exited with code 0: it was stopped from outside", "loop has no container: somebody has removed it")
+	p.showsDown("loop", "web")
 	if err := p.Engine.ContainerStart(t.Context(), had["web"], container.StartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	box.holds(3, "web is well again")
-	p.showsDown("worker")
+	p.showsDown("loop")
 }
