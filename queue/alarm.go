@@ -28,7 +28,7 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		w.log.Warn("look at the containers", "stack", stack.Name, "error", err)
 	}
 	if err != nil || quiet {
-		return w.now().Add(monitorAgain), nil // the end of a run comes earlier
+		return w.soon(), nil // the end of a run comes earlier
 	}
 	have, err := w.target.Conditions(ctx, stack.Project)
 	if errors.Is(err, project.ErrEngineUnreachable) {
@@ -38,7 +38,7 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		w.log.Warn("look at the containers", "stack", stack.Name, "error", err)
 	}
 	if err != nil || w.isBusy(stack) { // what was seen counts for nothing
-		return w.now().Add(monitorAgain), nil
+		return w.soon(), nil
 	}
 	s := w.judge(stack, known, v, have)
 	if err := w.keepLeft(known, s); err != nil {
@@ -51,10 +51,14 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		if ctx.Err() == nil && !errors.Is(err, errOvertaken) {
 			w.log.Warn("tell that a container is down", "stack", stack.Name, "error", err)
 		}
-		return w.now().Add(monitorAgain), nil
+		return w.soon(), nil
 	}
 	return s.again, nil
 }
+
+// soon is when what could not be seen now is looked at again. It is not left
+// for long: meanwhile nothing is known, and the look costs little.
+func (w *watchdog) soon() time.Time { return w.now().Add(w.alarms.grace / 10) }
 
 // quiet reports whether nothing is told of a stack now: a run of it is under
 // way, or deployer has stopped something of it for a moment.

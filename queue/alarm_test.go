@@ -27,6 +27,7 @@ type livelyTarget struct {
 	streams map[chan string]chan error
 	away    bool
 	mute    bool // it does not give the lines of logs
+	fails   int  // how many looks fail from now on
 	looks   int
 }
 
@@ -103,6 +104,10 @@ func (l *livelyTarget) Conditions(ctx context.Context, name string) (out []proje
 	l.moving.Lock()
 	defer l.moving.Unlock()
 	l.looks++
+	if l.fails > 0 {
+		l.fails--
+		return nil, errors.New("docker events: internal error")
+	}
 	for _, c := range have {
 		found := project.Condition{Container: c, StartedAt: c.Created, RestartPolicy: "always"}
 		if more := l.more[c.Service]; more != nil {
@@ -227,6 +232,21 @@ func TestAlarmDoesNotWaitForLines(t *testing.T) {
 	alarm := b.news(0)
 	b.says(alarm.Trigger.Reason, "web exited with code 137")
 	b.says(alarm.Stages[0].Steps[0].Message, "its last lines could not be read: the Engine did not give them within 5s")
+}
+
+// A look that fails is made again soon, also where no event says so.
+func TestLookThatFailedIsMadeAgain(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	b.silent(0)
+	l.moving.Lock()
+	l.fails = 3
+	l.moving.Unlock()
+	started := time.Now()
+	l.happens("web", stopped, nil)
+	b.says(b.news(0).Trigger.Reason, "web exited with code 137")
+	if took := time.Since(started); took > monitorAgain/3 {
+		t.Errorf("it took %s", took)
+	}
 }
 
 // One that the Engine does not answer for is told of, and its restarts count on.
