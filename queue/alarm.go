@@ -93,38 +93,6 @@ type sight struct {
 	again  time.Time
 }
 
-// leftOf is what is still down of what a failed run has left so.
-func leftOf(was *state.Left, troubles []pipeline.Trouble) *state.Left {
-	if was == nil {
-		return nil
-	}
-	now := &state.Left{Run: was.Run, Looked: true}
-	for _, t := range troubles {
-		if !was.Looked || slices.Contains(was.Units, t.Name) {
-			now.Units = append(now.Units, t.Name)
-		}
-	}
-	if len(now.Units) == 0 {
-		return nil
-	}
-	return now
-}
-
-// keepLeft stores what is still down of what a failed run has left so.
-func (w *watchdog) keepLeft(known *state.Stack, s sight) error {
-	if known.Left == nil || s.left != nil && known.Left.Looked && len(s.left.Units) == len(known.Left.Units) {
-		return nil
-	}
-	return w.store.Update(func(tx *state.Tx) error {
-		now, err := tx.Stack(known.Name)
-		if err != nil || now.Left == nil || now.Left.Run != known.Left.Run {
-			return err // a run has ended meanwhile
-		}
-		now.Left = s.left
-		return tx.PutStack(now)
-	})
-}
-
 // judge compares how the containers are with what people were told.
 func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, have []project.Condition) (s sight) {
 	now := w.now()
@@ -203,50 +171,6 @@ func (w *watchdog) troubles(stack *pipeline.Stack, known *state.Stack, v *vigil,
 		v.sees(c.Container, !down && c.State != "running")
 	}
 	return append(out, w.missing(stack, known, v, have)...)
-}
-
-// missing returns the containers that a live release wants and that are not
-// there. One that may end by itself, and be removed then, is missed where it
-// was seen at work, or where people were told that it is down.
-func (w *watchdog) missing(stack *pipeline.Stack, known *state.Stack, v *vigil, have []project.Condition) (out []pipeline.Trouble) {
-	there := map[string]map[int]bool{}
-	for _, c := range have {
-		if there[c.Service] == nil {
-			there[c.Service] = map[int]bool{}
-		}
-		there[c.Service][max(c.Number, 1)] = true
-	}
-	for service, want := range w.wants(stack, known.Live, v) {
-		for number, lacks := 1, want.replicas-len(there[service]); lacks > 0; number++ {
-			if there[service][number] {
-				continue
-			}
-			lacks--
-			t := pipeline.Missing(stack.Name, service, number)
-			if want.always || v.ran[t.Name] || alarmOf(known, t.Name) != nil {
-				out = append(out, t)
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b pipeline.Trouble) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
-// wants returns what containers the live release wants, by service.
-func (w *watchdog) wants(stack *pipeline.Stack, live *state.Release, v *vigil) map[string]want {
-	if v.release == live.ID {
-		return v.wants
-	}
-	kept, err := w.runner.Open(stack, live)
-	if err != nil {
-		w.log.Warn("open the live release, to see whether it lacks a container", "stack", stack.Name, "error", err)
-		return nil
-	}
-	v.release, v.wants = live.ID, map[string]want{}
-	for name := range live.Images {
-		v.wants[name] = want{kept.Replicas(name), kept.MustRun(name)}
-	}
-	return v.wants
 }
 
 // wellAt returns when an alarm is over if nothing happens until then, the zero

@@ -20,12 +20,6 @@ type vigil struct {
 	wants   map[string]want // by service
 }
 
-// A want is what a release wants of a service.
-type want struct {
-	replicas int
-	always   bool // it is never without them
-}
-
 // A count is how often a container's restart policy has restarted it.
 type count struct {
 	at time.Time
