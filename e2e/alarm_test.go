@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -72,7 +73,7 @@ func TestContainersThatGoDownAreTold(t *testing.T) {
 	live := "live is " + state.ShortCommit(run.Commit)
 
 	p.inside("loop", "touch", "/exit")
-	box.holds(2, "loop restarts again and again: ", "the last exit code was 1", live, "testapp: exits with 1", "deployer rollback "+p.Stack)
+	box.holds(2, "loop restarts again and again: 3 times in ", "the last exit code was 1", live, "testapp: exits with 1", "deployer rollback "+p.Stack)
 
 	p.inside("worker", "touch", "/exit")
 	web := p.Containers()["web"]
@@ -100,8 +101,7 @@ func TestContainersThatGoDownAreTold(t *testing.T) {
 	_, fixed := p.Push("two", onlyCompose(threeServices(image, "two")))
 	producttest.MustEnd(t, fixed, state.RunSucceeded)
 	box.holds(5, "is live and was verified")
-	box.holds(6, "loop is well again", "worker is well again")
-	p.showsDown()
+	p.showsDown() // at once: the run has told it
 	if s := p.Now(); s.Health != "healthy" {
 		t.Errorf("the stack is %s", s.Health)
 	}
@@ -157,4 +157,32 @@ func TestSickServiceIsToldAndOwnRunsAreNot(t *testing.T) {
 	p.inside("web", "remove", "/sick")
 	box.holds(4, "web is well again, after ")
 	p.showsDown()
+}
+
+// What becomes of containers while the Engine is restarted is told once it
+// answers again.
+func TestContainersThatGoDownWhileTheEngineIsAwayAreTold(t *testing.T) {
+	t.Parallel()
+	p, box, _, _ := newAlarmed(t)
+	p.Stop()
+	p.standBeforeTheEngine()
+	p.Start()
+	p.Eventually(time.Minute, "the Engine is there", func() bool { return p.Now().Health == "healthy" })
+	had := p.Containers()
+	p.proxy.goAway()
+	p.Eventually(time.Minute, "the Engine is away", func() bool { return p.Now().Health == "unknown" })
+	if err := p.Engine.ContainerStop(t.Context(), had["web"], container.StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Engine.ContainerRemove(t.Context(), had["loop"], container.RemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	p.proxy.comeBack()
+	box.holds(2, "web exited with code 0: it was stopped from outside", "loop has no container: somebody has removed it")
+	p.showsDown("loop", "web")
+	if err := p.Engine.ContainerStart(t.Context(), had["web"], container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	box.holds(3, "web is well again")
+	p.showsDown("loop")
 }

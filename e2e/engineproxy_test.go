@@ -16,9 +16,12 @@ import (
 )
 
 // An engineProxy stands between the server and the Engine, counts the requests
-// that change something, and can kill the server at one of them.
+// that change something, can kill the server at one of them, and can be away.
 type engineProxy struct {
+	t       *testing.T
 	address string
+	handler http.Handler
+	server  *http.Server
 
 	mu      sync.Mutex
 	seen    []string // the changes since it was armed
@@ -35,11 +38,7 @@ type killing struct{}
 // newEngineProxy listens in a folder whose path is short enough for a socket.
 func newEngineProxy(t *testing.T, dir string, engine *client.Client) *engineProxy {
 	t.Helper()
-	x := &engineProxy{address: "unix://" + filepath.Join(dir, "engine.sock")}
-	ln, err := net.Listen("unix", filepath.Join(dir, "engine.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	x := &engineProxy{t: t, address: "unix://" + filepath.Join(dir, "engine.sock")}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	proxy.FlushInterval = -1
 	proxy.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -52,7 +51,7 @@ func newEngineProxy(t *testing.T, dir string, engine *client.Client) *engineProx
 		}
 		return nil
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	x.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kill, after, wait := x.next(r)
 		if wait != nil {
 			select {
@@ -69,10 +68,24 @@ func newEngineProxy(t *testing.T, dir string, engine *client.Client) *engineProx
 			r = r.WithContext(context.WithValue(r.Context(), killing{}, kill))
 		}
 		proxy.ServeHTTP(w, r)
-	})}
-	go func() { _ = srv.Serve(ln) }()
-	t.Cleanup(func() { _ = srv.Close() })
+	})
+	x.comeBack()
+	t.Cleanup(x.goAway)
 	return x
+}
+
+// goAway is an Engine that is stopped: its streams end, and it refuses what is asked.
+func (x *engineProxy) goAway() { _ = x.server.Close() }
+
+func (x *engineProxy) comeBack() {
+	x.t.Helper()
+	ln, err := net.Listen("unix", strings.TrimPrefix(x.address, "unix://"))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	server := &http.Server{Handler: x.handler}
+	x.server = server
+	go func() { _ = server.Serve(ln) }()
 }
 
 // standBeforeTheEngine has the next start talk to the Engine through a proxy.

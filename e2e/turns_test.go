@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -57,10 +58,22 @@ func TestEnvironmentsOfOneProjectTakeTurns(t *testing.T) {
 	producttest.MustEnd(t, one, state.RunSucceeded)
 	producttest.MustEnd(t, other, state.RunUnchanged)
 	runs("prod 2")
+	holds := func(holder, loser string) {
+		t.Helper()
+		for stack, want := range map[string]string{holder: "healthy", loser: "unknown"} {
+			var s struct{ Health, Warning string }
+			p.Call("viewer", http.MethodGet, "/api/v1/stacks/"+stack, nil, &s)
+			if s.Health != want || strings.Contains(s.Warning, "(stack "+holder+") holds the project now; `deployer deploy "+loser) != (stack == loser) {
+				t.Errorf("%s is %s, warned %q; want %s", stack, s.Health, s.Warning, want)
+			}
+		}
+	}
+	holds(p.Stack, dev)
 	one, other = push("dev alone", files("prod 2", "dev 2"))
 	producttest.MustEnd(t, one, state.RunUnchanged)
 	producttest.MustEnd(t, other, state.RunSucceeded)
 	runs("dev 2")
+	holds(dev, p.Stack)
 	before := p.Containers()["web"]
 	one, other = push("neither", gittest.Files{"README.md": gittest.Text("words")})
 	producttest.MustEnd(t, one, state.RunUnchanged)

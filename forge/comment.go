@@ -105,19 +105,25 @@ func outcomeLine(o *state.Outcome, where string) string {
 	return fmt.Sprintf("**Merged**: the deploy of %s to %s is %s.", commit, where, plain(strings.ReplaceAll(string(o.Status), "_", " ")))
 }
 
+// countOf is the number of services that an action is for; to scale is to keep
+// the containers that are there, and to have more of them or fewer.
+func countOf(c *state.Changes, action string) (n int) {
+	for _, s := range c.Services {
+		if string(s.Action) == action || action == "scale" && s.Action == state.ActionKeep && s.Changes() {
+			n++
+		}
+	}
+	return n
+}
+
 // actions counts what would happen: "recreate 2 services and remove 1".
 func actions(c *state.Changes) string {
 	if c == nil {
 		return "change nothing"
 	}
 	var said []string
-	for _, action := range []state.ServiceAction{state.ActionCreate, state.ActionRecreate, state.ActionRemove} {
-		n := 0
-		for _, s := range c.Services {
-			if s.Action == action {
-				n++
-			}
-		}
+	for _, action := range []string{"create", "recreate", "remove", "scale"} {
+		n := countOf(c, action)
 		switch {
 		case n == 0:
 		case len(said) > 0:
@@ -240,7 +246,7 @@ func (b *writer) services(services []state.ServiceChange) {
 	var rows []string
 	kept := 0
 	for _, s := range services {
-		if s.Action == state.ActionKeep {
+		if !s.Changes() {
 			kept++
 			continue
 		}

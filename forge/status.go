@@ -123,13 +123,9 @@ func summary(changes *state.Changes) string {
 	if changes == nil {
 		return "changes nothing"
 	}
-	count := map[string]int{}
-	for _, s := range changes.Services {
-		count[string(s.Action)]++
-	}
 	var parts []string
-	for _, action := range []string{"create", "recreate", "remove"} {
-		if n := count[action]; n > 0 {
+	for _, action := range []string{"create", "recreate", "remove", "scale"} {
+		if n := countOf(changes, action); n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", action, n))
 		}
 	}

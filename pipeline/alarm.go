@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	alarmLimit = 30 * time.Second // of gathering the evidence of one alarm
-	alarmLines = 20               // of a container's log
+	alarmLimit = 5 * time.Second // of reading what the containers of one alarm wrote: others wait for it
+	alarmLines = 20              // of a container's log
 )
 
 // Alarm makes the run that tells what is the matter with containers of a live
@@ -20,12 +20,12 @@ const (
 // readings are those of the troubles, masked; the message of one that is over
 // says how.
 func (r *Runner) Alarm(ctx context.Context, stack *Stack, known *state.Stack, raised []Trouble, over []state.Reading) (run *state.Run, readings []state.Reading, log []byte, err error) {
-	ctx, done := context.WithTimeout(ctx, alarmLimit)
-	defer done()
 	l := r.newLook(stack, known, state.TriggerEngine)
 	_, err = l.open(known.Live)
+	reading, done := context.WithTimeoutCause(ctx, alarmLimit, fmt.Errorf("the Engine did not give them within %s", alarmLimit))
+	defer done()
 	for _, t := range raised {
-		readings = append(readings, l.raise(ctx, t, err))
+		readings = append(readings, l.raise(reading, t, err))
 	}
 	for _, was := range over {
 		l.record(was.Check, check.Result{Status: state.StepPassed, Message: was.Message}, 0)
@@ -62,6 +62,9 @@ func (l *look) lastLines(ctx context.Context, container string, unknown error) s
 		return fmt.Sprintf("\nits last lines are not shown, since its secrets are not known: %v", unknown)
 	}
 	lines, err := l.Stack.Target.Logs(ctx, container, alarmLines, time.Time{})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	switch {
 	case err != nil:
 		return fmt.Sprintf("\nits last lines could not be read: %v", err)

@@ -32,6 +32,7 @@ type Execution struct {
 	Release  *state.Release    // by preflight
 	Outage   map[string]string // by preflight: checks of the live release that fail already → evidence
 	Failing  []string          // by verify: keys of the checks that failed
+	up       bool              // as the check containers said last
 	Kept     bool              // by verify: the release is good
 
 	keyless   string // on a desk: no key is tried, since this cannot be opened

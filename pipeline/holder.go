@@ -48,7 +48,7 @@ func (x *Execution) heldByOther(services []state.ServiceChange, observed []proje
 		return "", nil
 	}
 	for _, c := range observed {
-		changes := slices.ContainsFunc(services, func(s state.ServiceChange) bool { return s.Name == c.Service && s.Action != state.ActionKeep })
+		changes := slices.ContainsFunc(services, func(s state.ServiceChange) bool { return s.Name == c.Service && s.Changes() })
 		shelf := filepath.Dir(c.Labels[workingDir])
 		if !changes || shelf == filepath.Dir(x.Stack.Roots.Data) || filepath.Dir(shelf) != filepath.Dir(filepath.Dir(x.Stack.Roots.Data)) {
 			continue

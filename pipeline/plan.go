@@ -18,7 +18,8 @@ import (
 func (x *Execution) planned(ctx context.Context, observed []project.Container) ([]state.ServiceChange, error) {
 	services, err := x.Stack.Target.Plan(ctx, x.Project, observed)
 	return slices.DeleteFunc(services, func(s state.ServiceChange) bool {
-		return s.Action == state.ActionRemove && x.File.Deploy.Orphans == "keep"
+		_, wanted := x.Project.Compose.Services[s.Name]
+		return s.Action == state.ActionRemove && !wanted && x.File.Deploy.Orphans == "keep"
 	}), err
 }
 

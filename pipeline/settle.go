@@ -48,6 +48,7 @@ func (r *Runner) settle(stop context.Context, x *Execution, end ending) error {
 		if err := x.settleStack(tx, known, end, at); err != nil {
 			return err
 		}
+		x.settleAlarms(known)
 		left := x.leftBehind()
 		return errors.Join(tx.PutStack(known), tx.CompactLog(run.ID), tellOf(tx, run, at), tellLeft(tx, run, left, at))
 	})

@@ -107,7 +107,7 @@ func (x *Execution) compareAdopted(ctx context.Context) (string, error) {
 	x.Run.Changes = changes
 	var differ []string
 	for _, s := range changes.Services {
-		if s.Action != state.ActionKeep {
+		if s.Changes() {
 			differ = append(differ, fmt.Sprintf("%s (%s)", s.Name, s.Why))
 		}
 	}

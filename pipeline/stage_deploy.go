@@ -81,10 +81,13 @@ func (x *Execution) beginChange() error {
 }
 
 func describe(changes *state.Changes) string {
-	count := map[state.ServiceAction]int{}
+	count, scaled := map[state.ServiceAction]int{}, ""
 	for _, s := range changes.Services {
 		count[s.Action]++
+		if s.Action == state.ActionKeep && s.Changes() {
+			scaled += fmt.Sprintf("; %s: %s", s.Name, s.Why)
+		}
 	}
 	return fmt.Sprintf("%d created, %d recreated, %d kept, %d removed", count[state.ActionCreate],
-		count[state.ActionRecreate], count[state.ActionKeep], count[state.ActionRemove])
+		count[state.ActionRecreate], count[state.ActionKeep], count[state.ActionRemove]) + scaled
 }

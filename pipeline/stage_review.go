@@ -174,11 +174,16 @@ func compared(before, after *project.Project) *state.Changes {
 	}
 	for _, name := range after.Services() {
 		d, differs := difference.Service(name)
+		from, to, scaled := d.Scaled()
 		switch {
 		case !differs:
 			add(name, state.ActionKeep)
-		case d.Action == project.Added:
+		case d.Action == project.Added, scaled && from == 0:
 			add(name, state.ActionCreate)
+		case scaled && to == 0:
+			add(name, state.ActionRemove)
+		case scaled:
+			add(name, state.ActionKeep)
 		default:
 			add(name, state.ActionRecreate)
 		}

@@ -29,6 +29,7 @@ func verify(ctx context.Context, x *Execution) error {
 // look once, for what they see now, and why is explained once.
 func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check.Spec, known map[string]string) (failing []string) {
 	explained := false
+	x.up = false
 	for _, spec := range check.WithDefaults(specs, "containers") {
 		started := x.runner.now()
 		if len(failing) > 0 {
@@ -45,6 +46,7 @@ func (x *Execution) runChecks(ctx context.Context, w *check.World, specs []check
 			explained = result.Message != before
 		}
 		x.record(spec.TitleIn(w.Env), result, x.since(started))
+		x.up = x.up || spec.Kind() == "containers" && result.Status == state.StepPassed
 		if result.Status == state.StepFailed {
 			failing = append(failing, spec.Key())
 		}

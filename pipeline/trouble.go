@@ -10,7 +10,7 @@ import (
 )
 
 // A Trouble is what is the matter with a container of a live release, or with
-// a service that has none.
+// a service that lacks one.
 type Trouble struct {
 	Key       string // what a reading of it is known by
 	Name      string // the service, with its number where it is not the first
@@ -53,6 +53,11 @@ func TroubleOf(stack string, c project.Condition) (Trouble, bool) {
 	t := Trouble{
 		Key: keyDown + UnitOf(c.Container), Name: UnitOf(c.Container), Service: c.Service, Container: c.ID, Called: c.Name, Since: c.FinishedAt,
 		Hint: fmt.Sprintf("read `docker logs %s`; `deployer restart %s %s` starts it again, `deployer rollback %s` goes back to the good release before", c.Name, stack, c.Service, stack),
+	}
+	if c.Silent {
+		t.What, t.Since = fmt.Sprintf("is %s as the Engine lists it, but the Engine does not answer for it", c.State), time.Time{}
+		t.Hint = fmt.Sprintf("see whether `docker inspect %s` hangs: a volume or a disk that does not answer does so; else restart Docker", c.Name)
+		return t, true
 	}
 	switch c.State {
 	case "running":
@@ -109,21 +114,32 @@ func LoopOf(stack string, c project.Condition, restarts int, since time.Time, wi
 	return t
 }
 
-// Missing is the trouble of a service without a container.
-func Missing(stack, service string) Trouble {
+// Missing is the trouble of a service that has fewer containers than it wants,
+// by the lowest number that is free.
+func Missing(stack, service string, number int) Trouble {
+	unit := UnitOf(project.Container{Service: service, Number: number})
 	return Trouble{
-		Key: keyDown + service, Name: service, Service: service, What: "has no container: somebody has removed it",
+		Key: keyDown + unit, Name: unit, Service: service, What: "has no container: somebody has removed it",
 		Hint: fmt.Sprintf("`deployer deploy %s` makes it again", stack),
 	}
+}
+
+// Replicas is how many containers the release wants of a service.
+func (k *KeptRelease) Replicas(service string) int {
+	s, ok := k.Project.Compose.Services[service]
+	if !ok || s.Provider != nil {
+		return 0
+	}
+	return s.GetScale()
 }
 
 // MustRun reports whether a service of the release is never without a
 // container, by what its compose file says.
 func (k *KeptRelease) MustRun(service string) bool {
-	s, ok := k.Project.Compose.Services[service]
-	if !ok || s.Provider != nil || s.GetScale() == 0 {
+	if k.Replicas(service) == 0 {
 		return false
 	}
+	s := k.Project.Compose.Services[service]
 	policy := s.Restart
 	if s.Deploy != nil && s.Deploy.RestartPolicy != nil {
 		policy = s.Deploy.RestartPolicy.Condition

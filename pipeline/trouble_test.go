@@ -42,7 +42,9 @@ func TestTroubles(t *testing.T) {
 		"restarting": {c: container("restarting", "", 2), want: "exited with code 2 and waits for its next start"},
 		"created":    {c: container("created", "", 0), want: "was made, but not started"},
 		"paused":     {c: container("paused", "", 0), want: "is paused", hint: "docker unpause shop-web-1"},
-		"dead":       {c: container("dead", "", 0), want: "is dead"},
+		"hangs": {c: with(container("running", "healthy", 0), func(c *project.Condition) { c.Silent = true }),
+			want: "is running as the Engine lists it, but the Engine does not answer for it", hint: "`docker inspect shop-web-1` hangs"},
+		"dead": {c: container("dead", "", 0), want: "is dead"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, down := TroubleOf("shop", tt.c)
@@ -61,6 +63,9 @@ func TestTroubleIsCalledAsPeopleCallIt(t *testing.T) {
 	got, _ := TroubleOf("shop", second)
 	if got.Name != "web-2" || got.Service != "web" || UnitOfKey(got.Key) != "web-2" || IsLoop(got.Key) {
 		t.Errorf("%+v", got)
+	}
+	if gone := Missing("shop", "web", 2); gone.Name != got.Name || gone.Key != got.Key {
+		t.Errorf("%+v", gone)
 	}
 	loop := LoopOf("shop", second, 3, time.Now(), 90*time.Second)
 	if UnitOfKey(loop.Key) != "web-2" || !IsLoop(loop.Key) || loop.What != "restarts again and again: 3 times in 1m30s, the last exit code was 0" {

@@ -119,7 +119,7 @@ func (c comparison) service(name string) []string {
 	add(named("labels", a.Labels, b.Labels))
 	add(c.mounts(name, a.Volumes, b.Volumes))
 	if x, y := a.GetScale(), b.GetScale(); x != y {
-		add(fmt.Sprintf("scale %d → %d", x, y))
+		add(fmt.Sprintf(scaled, x, y))
 	}
 	if !sameDeploy(a.Deploy, b.Deploy) {
 		add("deploy")

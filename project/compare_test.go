@@ -87,3 +87,12 @@ func TestCompareTellsAnotherImageBehindATag(t *testing.T) {
 		t.Errorf("why %q, want %q", got, want)
 	}
 }
+
+func TestScaledIsNothingElse(t *testing.T) {
+	for reasons, want := range map[string]bool{"scale 1 → 3": true, "image a → b": false, "image a → b; scale 1 → 3": false} {
+		d := ServiceDifference{Name: "web", Action: Changed, Reasons: strings.Split(reasons, "; ")}
+		if from, to, ok := d.Scaled(); ok != want || ok && (from != 1 || to != 3) {
+			t.Errorf("%s: %d → %d, %t", reasons, from, to, ok)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import "time"
 // started otherwise.
 type Condition struct {
 	Container
+	Silent     bool // the Engine lists it, but did not answer for it in time: the rest is not known
 	StartedAt  time.Time
 	FinishedAt time.Time // when it last ended; zero: it never did
 

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -33,6 +34,18 @@ type ServiceDifference struct {
 	Action  Action
 	Reasons []string // for Changed; "image nginx:1.27 → nginx:1.28"
 }
+
+// Scaled reports whether nothing of a service changed but how many containers
+// it has.
+func (s ServiceDifference) Scaled() (from, to int, ok bool) {
+	if s.Action != Changed || len(s.Reasons) != 1 {
+		return 0, 0, false
+	}
+	n, _ := fmt.Sscanf(s.Reasons[0], scaled, &from, &to)
+	return from, to, n == 2
+}
+
+const scaled = "scale %d → %d"
 
 // Empty reports whether the projects are alike.
 func (d Difference) Empty() bool {

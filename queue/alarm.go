@@ -18,7 +18,7 @@ import (
 // loss of the Engine.
 func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (again time.Time, err error) {
 	known, quiet, err := w.quiet(stack)
-	if err == nil && (known.Live == nil || !w.holds(stack, known)) {
+	if err == nil && (known.Live == nil || w.holderBesides(stack, known) != "") {
 		*v = *newVigil()
 		if err = w.forgetAlarms(known); err == nil {
 			return time.Time{}, nil
@@ -28,7 +28,7 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		w.log.Warn("look at the containers", "stack", stack.Name, "error", err)
 	}
 	if err != nil || quiet {
-		return w.now().Add(monitorAgain), nil // the end of a run comes earlier
+		return w.soon(), nil // the end of a run comes earlier
 	}
 	have, err := w.conditions(ctx, stack.Project)
 	if errors.Is(err, project.ErrEngineUnreachable) {
@@ -38,9 +38,12 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		w.log.Warn("look at the containers", "stack", stack.Name, "error", err)
 	}
 	if err != nil || w.isBusy(stack) { // what was seen counts for nothing
-		return w.now().Add(monitorAgain), nil
+		return w.soon(), nil
 	}
 	s := w.judge(stack, known, v, have)
+	if err := w.keepLeft(known, s); err != nil {
+		w.log.Warn("keep what a failed run has left down", "stack", stack.Name, "error", err)
+	}
 	if len(s.raised)+len(s.over) == 0 {
 		return s.again, nil
 	}
@@ -48,7 +51,7 @@ func (w *watchdog) look(ctx context.Context, stack *pipeline.Stack, v *vigil) (a
 		if ctx.Err() == nil && !errors.Is(err, errOvertaken) {
 			w.log.Warn("tell that a container is down", "stack", stack.Name, "error", err)
 		}
-		return w.now().Add(monitorAgain), nil
+		return w.soon(), nil
 	}
 	return s.again, nil
 }
@@ -58,6 +61,10 @@ func (w *watchdog) conditions(ctx context.Context, projectName string) ([]projec
 	defer done()
 	return w.target.Conditions(ctx, projectName)
 }
+
+// soon is when what could not be seen now is looked at again. It is not left
+// for long: meanwhile nothing is known, and the look costs little.
+func (w *watchdog) soon() time.Time { return w.now().Add(w.alarms.grace / 10) }
 
 // quiet reports whether nothing is told of a stack now: a run of it is under
 // way, or deployer has stopped something of it for a moment.
@@ -74,20 +81,6 @@ func (w *watchdog) quiet(stack *pipeline.Stack) (known *state.Stack, quiet bool,
 	return known, quiet || w.isBusy(stack), err
 }
 
-// holds reports whether the project runs what this stack deployed: of two
-// environments of one folder that is the one deployed last.
-func (w *watchdog) holds(stack *pipeline.Stack, known *state.Stack) bool {
-	for _, other := range w.projects[stack.Project] {
-		if other == stack {
-			continue
-		}
-		if theirs, err := w.known(other.Name); err == nil && theirs.Live != nil && theirs.Live.At.After(known.Live.At) {
-			return false
-		}
-	}
-	return true
-}
-
 // forgetAlarms ends the alarms of a stack that nothing is live of.
 func (w *watchdog) forgetAlarms(known *state.Stack) error {
 	if len(known.Alarms) == 0 {
@@ -102,6 +95,7 @@ func (w *watchdog) forgetAlarms(known *state.Stack) error {
 type sight struct {
 	raised []pipeline.Trouble // that people are to be told of
 	over   []state.Reading    // alarms that are over; the message says how
+	left   *state.Left        // what a failed run has left down, and still is
 	again  time.Time
 }
 
@@ -110,17 +104,10 @@ func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, ha
 	now := w.now()
 	troubles := w.troubles(stack, known, v, have)
 	v.keep(troubles, have)
-	// Where the way back failed before this start, people were told so too.
-	failed := v.fromFailed || !v.looked && known.Lock != nil && known.Lock.By == "deployer"
-	for _, t := range troubles {
-		if failed {
-			v.left[t.Name] = true
-		}
-	}
-	v.fromFailed, v.looked = false, true
+	s.left = leftOf(known.Left, troubles)
 	var ripe, soon []pipeline.Trouble
 	for _, t := range troubles {
-		if alarmOf(known, t.Name) != nil || v.left[t.Name] {
+		if alarmOf(known, t.Name) != nil || s.left != nil && slices.Contains(s.left.Units, t.Name) {
 			continue
 		}
 		switch waited := now.Sub(v.waits(t.Name, now)); {
@@ -133,6 +120,9 @@ func (w *watchdog) judge(stack *pipeline.Stack, known *state.Stack, v *vigil, ha
 			// Sooner than its end: a busy Engine may tell late that it restarts.
 			s.again = earlier(s.again, now.Add(min(w.alarms.grace-waited, w.alarms.grace/10)))
 		}
+	}
+	if slices.ContainsFunc(have, func(c project.Condition) bool { return c.Silent }) {
+		s.again = earlier(s.again, now.Add(w.alarms.grace)) // no event says that the Engine answers again
 	}
 	if s.raised = ripe; len(ripe) > 0 {
 		s.raised = append(ripe, soon...) // one message of what goes down together
@@ -171,9 +161,8 @@ func alarmOf(known *state.Stack, unit string) *state.Reading {
 
 // troubles returns what is the matter with the containers of a live release.
 func (w *watchdog) troubles(stack *pipeline.Stack, known *state.Stack, v *vigil, have []project.Condition) (out []pipeline.Trouble) {
-	now, found := w.now(), map[string]bool{}
+	now := w.now()
 	for _, c := range have {
-		found[c.Service] = true
 		t, down := pipeline.TroubleOf(stack.Name, c)
 		if n, since := v.restarts(c, now, w.alarms.within); n >= w.alarms.restarts {
 			t, down = pipeline.LoopOf(stack.Name, c, n, since, now.Sub(since)), true
@@ -185,29 +174,9 @@ func (w *watchdog) troubles(stack *pipeline.Stack, known *state.Stack, v *vigil,
 		if down {
 			out = append(out, t)
 		}
+		v.sees(c.Container, !down && c.State != "running")
 	}
-	for name := range known.Live.Images {
-		if !found[name] && w.mustRun(stack, known.Live, v, name) {
-			out = append(out, pipeline.Missing(stack.Name, name))
-		}
-	}
-	return out
-}
-
-// mustRun reports whether a service of the live release is never without a container.
-func (w *watchdog) mustRun(stack *pipeline.Stack, live *state.Release, v *vigil, service string) bool {
-	if v.release != live.ID {
-		kept, err := w.runner.Open(stack, live)
-		if err != nil {
-			w.log.Warn("open the live release, to see whether it needs a container that is not there", "stack", stack.Name, "service", service, "error", err)
-			return false
-		}
-		v.release, v.must = live.ID, map[string]bool{}
-		for name := range live.Images {
-			v.must[name] = kept.MustRun(name)
-		}
-	}
-	return v.must[service]
+	return append(out, w.missing(stack, known, v, have)...)
 }
 
 // wellAt returns when an alarm is over if nothing happens until then, the zero
@@ -259,6 +228,11 @@ func (w *watchdog) tell(ctx context.Context, stack *pipeline.Stack, known *state
 		}
 		if now.Live == nil || now.Live.ID != run.Release || !now.Live.At.Equal(known.Live.At) || w.startedSince(tx, run) {
 			return errOvertaken
+		}
+		for _, was := range s.over {
+			if alarmOf(now, pipeline.UnitOfKey(was.Key)) == nil {
+				return errOvertaken // by a run that has told it
+			}
 		}
 		run.Repeats = toldByMonitor(tx, now, s)
 		for i := range readings {

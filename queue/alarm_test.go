@@ -3,7 +3,9 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +26,20 @@ type livelyTarget struct {
 	moving  sync.Mutex
 	streams map[chan string]chan error
 	away    bool
+	mute    bool // it does not give the lines of logs
+	fails   int  // how many looks fail from now on
 	looks   int
+}
+
+func (l *livelyTarget) Logs(ctx context.Context, id string, tail int, since time.Time) (string, error) {
+	l.moving.Lock()
+	mute := l.mute
+	l.moving.Unlock()
+	if mute {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	return l.fakeTarget.Logs(ctx, id, tail, since)
 }
 
 func (l *livelyTarget) Events(ctx context.Context, subscribed func(), happened func(string)) error {
@@ -74,11 +89,9 @@ func (l *livelyTarget) comeBack() {
 func (l *livelyTarget) happens(service string, change func(*project.Container), more func(*project.Condition)) {
 	l.edit("shop", service, change)
 	l.moving.Lock()
-	defer l.moving.Unlock()
 	l.more[service] = more
-	for events := range l.streams {
-		events <- "shop"
-	}
+	l.moving.Unlock()
+	l.stirs()
 }
 
 func (l *livelyTarget) Projects(ctx context.Context) (map[string][]project.Container, error) {
@@ -91,6 +104,10 @@ func (l *livelyTarget) Conditions(ctx context.Context, name string) (out []proje
 	l.moving.Lock()
 	defer l.moving.Unlock()
 	l.looks++
+	if l.fails > 0 {
+		l.fails--
+		return nil, errors.New("docker events: internal error")
+	}
 	for _, c := range have {
 		found := project.Condition{Container: c, StartedAt: c.Created, RestartPolicy: "always"}
 		if more := l.more[c.Service]; more != nil {
@@ -205,6 +222,56 @@ func TestSecretsOfAContainersLogAreNotTold(t *testing.T) {
 	}
 }
 
+// An Engine that does not give the lines of a log puts no alarm off for long.
+func TestAlarmDoesNotWaitForLines(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.moving.Lock()
+	l.mute = true
+	l.moving.Unlock()
+	l.happens("web", stopped, nil)
+	alarm := b.news(0)
+	b.says(alarm.Trigger.Reason, "web exited with code 137")
+	b.says(alarm.Stages[0].Steps[0].Message, "its last lines could not be read: the Engine did not give them within 5s")
+}
+
+// A look that fails is made again soon, also where no event says so.
+func TestLookThatFailedIsMadeAgain(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	b.silent(0)
+	l.moving.Lock()
+	l.fails = 3
+	l.moving.Unlock()
+	started := time.Now()
+	l.happens("web", stopped, nil)
+	b.says(b.news(0).Trigger.Reason, "web exited with code 137")
+	if took := time.Since(started); took > monitorAgain/3 {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// One that the Engine does not answer for is told of, and its restarts count on.
+func TestContainerThatTheEngineHangsWithIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	at := time.Now()
+	restarts := func(n int, silent bool) {
+		before := l.looked()
+		l.happens("web", up, func(c *project.Condition) {
+			if c.Silent = silent; !silent {
+				c.Restarts, c.StartedAt, c.FinishedAt = n, at, at
+			}
+		})
+		l.until(t, "it is looked at", func() bool { return l.looks > before })
+	}
+	restarts(1, false)
+	restarts(2, false)
+	restarts(2, true)
+	b.says(b.news(0).Trigger.Reason, "web is running as the Engine lists it, but the Engine does not answer for it")
+	l.moving.Lock()
+	l.more["web"] = nil
+	l.moving.Unlock() // no event says so
+	b.says(b.news(1).Trigger.Reason, "web is well again")
+}
+
 func TestWhatComesBackWithinTheGraceIsNoNews(t *testing.T) {
 	b, l, _ := newAlarmBench(t)
 	l.happens("web", sick, nil)
@@ -265,24 +332,78 @@ func TestWhatGoesDownTogetherIsOneMessage(t *testing.T) {
 	b.silent(1)
 }
 
-func TestContainerThatSomebodyRemovesIsTold(t *testing.T) {
-	b, l, _ := newAlarmBench(t)
-	files := b.app("shop", "app:2", "")
-	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:2}\n  db: {image: db:1, restart: always}\n")
-	b.deployed("two", files)
+// vanishes removes containers, by their keys, as `docker rm -f` does.
+func (l *livelyTarget) vanishes(keys ...string) {
 	l.mu.Lock()
-	maps.DeleteFunc(l.containers["shop"], func(string, project.Container) bool { return true })
+	maps.DeleteFunc(l.containers["shop"], func(key string, _ project.Container) bool { return slices.Contains(keys, key) })
 	l.mu.Unlock()
+	l.stirs()
+}
+
+// stirs says that something has happened to the project.
+func (l *livelyTarget) stirs() {
 	l.moving.Lock()
+	defer l.moving.Unlock()
 	for events := range l.streams {
 		events <- "shop"
 	}
-	l.moving.Unlock()
+}
+
+// replica is another container of a service.
+func (l *livelyTarget) replica(service string, number int) {
+	l.mu.Lock()
+	c := l.containers["shop"][service]
+	c.Number, c.ID, c.Name = number, fmt.Sprintf("%s-replica-%d", service, number), fmt.Sprintf("shop-%s-%d", service, number)
+	l.containers["shop"][c.Name] = c
+	l.mu.Unlock()
+	l.stirs()
+}
+
+func TestContainerThatSomebodyRemovesIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", func(c *project.Container) { c.State, c.Health, c.ExitCode = "exited", "", 0 }, func(c *project.Condition) { c.EndsByItself = true })
+	b.silent(0)
+	l.vanishes("web", "db")
 	alarm := b.news(0)
-	b.says(alarm.Trigger.Reason, "db has no container")
+	b.says(alarm.Trigger.Reason, "db has no container: somebody has removed it")
 	if len(alarm.Stages[0].Steps) != 1 {
-		t.Errorf("web may end by itself, and its container be removed then: %s", b.story(alarm))
+		t.Errorf("web has ended, and its container may be removed then: %s", b.story(alarm))
 	}
+	b.watched() // which does not know what ran before
+	b.silent(1)
+	if got := b.queue.Health(t.Context(), "shop"); got != "degraded" {
+		t.Errorf("health is %s", got)
+	}
+}
+
+// Two are wanted, and one is there: also where nothing was seen of the other.
+func TestReplicaThatSomebodyRemovesIsTold(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	files := b.app("shop", "app:2", "")
+	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:2, scale: 3, restart: always}\n  db: {image: db:1}\n")
+	reached, let := b.target.hold(func(c call) bool { return c.op == "applied" })
+	run := b.push("two", files)
+	b.await(reached)
+	l.replica("web", 2)
+	l.replica("web", 3)
+	let()
+	b.ends(run, state.RunSucceeded)
+	b.silent(0)
+	l.vanishes("shop-web-2")
+	alarm := b.news(0)
+	b.says(alarm.Trigger.Reason, "web-2 has no container: somebody has removed it")
+	if len(alarm.Stages[0].Steps) != 1 {
+		t.Error(b.story(alarm))
+	}
+	b.says(alarm.Hint, "deployer deploy shop")
+	b.silent(1)
+
+	b.stop() // web-3 goes while nobody looks
+	l.vanishes("shop-web-3")
+	b.watched()
+	b.says(b.news(1).Trigger.Reason, "web-3 has no container")
+	l.replica("web", 2)
+	b.says(b.news(2).Trigger.Reason, "web-2 is well again")
 }
 
 // Whatever deployer does itself, and what people were told by the run, is not
@@ -302,6 +423,74 @@ func TestOwnRunsAreNoOutage(t *testing.T) {
 	b.silent(0)
 	b.ends(b.push("worse", b.app("shop", "broken:4", "rollback: {automatic: false}\n")), state.RunFailed)
 	b.silent(0)
+}
+
+// A run that found all up has told that it is well.
+func TestRunThatVerifiedEndsAlarms(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	l.happens("web", func(c *project.Container) { c.State, c.Health, c.ExitCode = "exited", "", 3 }, nil)
+	b.news(0)
+	b.deployed("two", b.app("shop", "app:2", ""))
+	if got := b.stack("shop").Alarms; len(got) != 0 {
+		t.Errorf("still told of: %+v", got)
+	}
+	if got := b.queue.Health(t.Context(), "shop"); got != "healthy" {
+		t.Errorf("health is %s", got)
+	}
+	b.silent(1)
+
+	l.happens("web", stopped, nil)
+	b.news(1)
+	b.ends(b.push("bad", b.app("shop", "broken:3", "")), state.RunRolledBack)
+	if got := b.stack("shop").Alarms; len(got) != 0 {
+		t.Errorf("after the way back, still told of: %+v", got)
+	}
+	b.silent(2)
+}
+
+// That a container which a run has kept was up says nothing about its restarts.
+func TestRunEndsARestartLoopOnlyWhereItMadeTheContainerAnew(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	loop := func(n int) {
+		at, before := time.Now(), l.looked()
+		l.happens("web", up, func(c *project.Condition) { c.Restarts, c.StartedAt, c.FinishedAt = n, at, at })
+		l.until(t, "it is looked at", func() bool { return l.looks > before })
+	}
+	for n := range 4 {
+		loop(n)
+	}
+	b.says(b.news(0).Trigger.Reason, "web restarts again and again")
+	files := b.app("shop", "app:1", "")
+	files["shop/compose.yaml"] = gittest.Text("services:\n  web: {image: app:1, environment: {PASSWORD: \"${PASSWORD}\"}}\n  db: {image: db:2}\n")
+	b.deployed("another service", files)
+	if got := b.stack("shop").Alarms; len(got) != 1 {
+		t.Errorf("told of: %+v", got)
+	}
+	b.deployed("web", b.app("shop", "app:2", ""))
+	if got := b.stack("shop").Alarms; len(got) != 0 {
+		t.Errorf("still told of: %+v", got)
+	}
+	b.silent(1)
+}
+
+// What a failed run has left down is told by it, also to the next starts; what
+// goes down later is told of.
+func TestWhatAFailedRunLeftIsNotToldAfterAStart(t *testing.T) {
+	b, l, _ := newAlarmBench(t)
+	b.ends(b.push("bad", b.app("shop", "broken:2", "rollback: {automatic: false}\n")), state.RunFailed)
+	b.stop() // perhaps before anybody has looked
+	b.watched()
+	b.silent(0)
+	if left := b.stack("shop").Left; left == nil || !left.Looked || !slices.Equal(left.Units, []string{"web"}) {
+		t.Errorf("left is %+v", left)
+	}
+	b.watched()
+	l.happens("db", stopped, nil)
+	b.says(b.news(0).Trigger.Reason, "db exited")
+	l.happens("web", up, nil)
+	b.silent(1)
+	l.happens("web", stopped, nil)
+	b.says(b.news(1).Trigger.Reason, "web exited")
 }
 
 func TestAlarmsOutliveDeployer(t *testing.T) {

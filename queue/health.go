@@ -20,21 +20,51 @@ func (q *Queue) Environment(name string) string {
 	return ""
 }
 
+// Holder is the stack that has a stack's project now, where that is another
+// environment of the same folder; empty where the stack itself has it, or
+// nobody.
+func (q *Queue) Holder(name string) string {
+	stack, ok := q.stacks()[name]
+	if !ok {
+		return ""
+	}
+	known, err := q.known(name)
+	if err != nil {
+		return ""
+	}
+	return q.holderBesides(stack, known)
+}
+
+// holderBesides is the other stack that deployed a project last.
+func (q *Queue) holderBesides(stack *pipeline.Stack, known *state.Stack) (name string) {
+	if known.Live == nil {
+		return ""
+	}
+	last := known.Live.At
+	for _, other := range q.stacks() {
+		if other.Name == stack.Name || other.Claim != stack.Claim {
+			continue
+		}
+		if theirs, err := q.known(other.Name); err == nil && theirs.Live != nil && theirs.Live.At.After(last) {
+			name, last = other.Name, theirs.Live.At
+		}
+	}
+	return name
+}
+
 // Health says whether what should run does: healthy, degraded where a
 // container is down, unhealthy or restarts again and again, a check of the
-// monitor fails, or the last good release could not be run again, drifted where somebody else changed what runs, unknown where nothing is deployed or the Engine does not answer.
+// monitor fails, or the last good release could not be run again, drifted where
+// somebody else changed what runs, unknown where nothing is deployed, another
+// environment has the project, or the Engine does not answer.
 func (q *Queue) Health(ctx context.Context, name string) string {
 	const unknown = "unknown"
 	stack, ok := q.stacks()[name]
 	if !ok {
 		return unknown
 	}
-	var known *state.Stack
-	err := q.store.View(func(tx *state.Tx) (err error) {
-		known, err = tx.Stack(name)
-		return err
-	})
-	if err != nil || known.Live == nil {
+	known, err := q.known(name)
+	if err != nil || known.Live == nil || q.holderBesides(stack, known) != "" {
 		return unknown
 	}
 	observed, err := stack.Target.Containers(ctx, stack.Project)

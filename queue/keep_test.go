@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"deployer/gitsync/gittest"
@@ -65,6 +66,31 @@ func TestFilesOfReleasesThatCannotBeRunAgainAreRemoved(t *testing.T) {
 		}
 	}
 	b.rollback(state.RunTarget{})
+}
+
+// Bad pushes take nothing from the releases that a person can go back to.
+func TestFailedReleasesPushNoGoodOneOut(t *testing.T) {
+	b := newBench(t).serve()
+	first := b.deployed("good 1", b.app("shop", "app:good-1", ""))
+	b.deployed("good 2", b.app("shop", "app:good-2", ""))
+	for n := range pipeline.ReleasesKept + 1 {
+		b.ends(b.push("bad", b.app("shop", fmt.Sprintf("app:broken-%d", n), "")), state.RunRolledBack)
+	}
+	b.stop() // images are given up after a run has ended
+	kept := b.target.kept["shop"]
+	for _, image := range []string{"app:good-1", "app:good-2"} {
+		if !slices.Contains(kept, image) {
+			t.Errorf("%s is given up for %v", image, kept)
+		}
+	}
+	failed := slices.DeleteFunc(kept, func(s string) bool { return !strings.HasPrefix(s, "app:broken") })
+	if want := pipeline.ReleasesKept - 1; len(failed) != want || slices.Contains(failed, "app:broken-1") {
+		t.Errorf("of the failed ones %v are kept, want the newest %d", failed, want)
+	}
+	b.restart()
+	if back := b.ends(b.rollback(state.RunTarget{}), state.RunSucceeded); back.Commit != first.Commit {
+		t.Errorf("went back to %s, want %s", back.Commit, first.Commit)
+	}
 }
 
 func TestNothingIsRemovedWhereAnEngineIsSilent(t *testing.T) {

@@ -13,13 +13,11 @@ import (
 type vigil struct {
 	due    time.Time            // when it is looked at next without a cause; zero: never
 	down   map[string]time.Time // by container: when it was first seen down
-	left   map[string]bool      // containers that a failed run has left down, as people were told
 	counts map[string][]count   // by container id: its restarts
 
-	looked     bool            // since it began
-	fromFailed bool            // the next look is the first after a failed run
-	release    string          // that must is about
-	must       map[string]bool // services that are never without a container
+	ran     map[string]bool // containers that were seen at work, and have not ended as they may
+	release string          // that wants is of
+	wants   map[string]want // by service
 }
 
 // A count is how often a container's restart policy has restarted it.
@@ -29,7 +27,7 @@ type count struct {
 }
 
 func newVigil() *vigil {
-	return &vigil{down: map[string]time.Time{}, left: map[string]bool{}, counts: map[string][]count{}}
+	return &vigil{down: map[string]time.Time{}, counts: map[string][]count{}, ran: map[string]bool{}}
 }
 
 // begin forgets what a run has overtaken. One that ended before its first
@@ -38,8 +36,19 @@ func (v *vigil) begin(after *state.Run) {
 	if after.Kind.OfRelease() && after.Phase == state.PhasePreparing {
 		return
 	}
+	release, wants := v.release, v.wants
 	*v = *newVigil()
-	v.fromFailed = after.Kind != state.KindBackup && (after.Status == state.RunFailed || after.Status == state.RunRollbackFailed)
+	v.release, v.wants = release, wants
+}
+
+// sees notes that a container is there, and whether it has ended as it may.
+func (v *vigil) sees(c project.Container, over bool) {
+	switch unit := pipeline.UnitOf(c); {
+	case over:
+		delete(v.ran, unit)
+	case c.State == "running":
+		v.ran[unit] = true
+	}
 }
 
 // restarts returns how often a container was restarted within the time before
@@ -47,6 +56,8 @@ func (v *vigil) begin(after *state.Run) {
 func (v *vigil) restarts(c project.Condition, now time.Time, within time.Duration) (n int, since time.Time) {
 	seen := v.counts[c.ID]
 	switch {
+	case c.Silent:
+		return 0, now
 	case len(seen) > 0 && c.Restarts == seen[len(seen)-1].n:
 	case len(seen) > 0 && c.Restarts > seen[len(seen)-1].n:
 		seen = append(seen, count{now, c.Restarts})
@@ -83,7 +94,6 @@ func (v *vigil) keep(troubles []pipeline.Trouble, have []project.Condition) {
 		there[c.ID] = true
 	}
 	forget(v.down, down)
-	forget(v.left, down)
 	forget(v.counts, there)
 }
 

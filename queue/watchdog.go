@@ -211,29 +211,37 @@ func (w *watchdog) catchUp(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if known.Live != nil && (len(known.Alarms) > 0 || !plain(have[name], known.Live.Images)) {
+			if known.Live == nil {
+				continue
+			}
+			v := w.watches[stack.Name]
+			if len(known.Alarms) > 0 || !plain(have[name], w.wants(stack, known.Live, v)) {
 				w.hear(name)
+				continue
+			}
+			for _, c := range have[name] {
+				v.sees(c, false)
 			}
 		}
 	}
 	return nil
 }
 
-// plain reports whether every service has a container and all of them run.
-func plain(have []project.Container, services map[string]string) bool {
-	found := map[string]bool{}
+// plain reports whether every service has its containers and all of them run.
+func plain(have []project.Container, services map[string]want) bool {
+	found := map[string]int{}
 	for _, c := range have {
 		if c.State != "running" || c.Health == "unhealthy" {
 			return false
 		}
-		found[c.Service] = true
+		found[c.Service]++
 	}
-	for name := range services {
-		if !found[name] {
+	for name, want := range services {
+		if found[name] < want.replicas {
 			return false
 		}
 	}
-	return true
+	return services != nil
 }
 
 // pass looks at the projects that are due and returns when the next one is;

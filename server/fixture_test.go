@@ -228,6 +228,7 @@ type fakeStacks []string
 
 func (s fakeStacks) Names() []string                       { return s }
 func (s fakeStacks) Health(context.Context, string) string { return "healthy" }
+func (s fakeStacks) Holder(string) string                  { return "" }
 func (s fakeStacks) Environment(string) string             { return "production" }
 func (s fakeStacks) Readings(stack string) []state.Reading {
 	return []state.Reading{{

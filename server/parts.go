@@ -50,6 +50,9 @@ type Stacks interface {
 	Names() []string
 	// Health is healthy, degraded, drifted or unknown.
 	Health(ctx context.Context, stack string) string
+	// Holder is the stack that has the stack's project now, where that is
+	// another environment of the same folder; else empty.
+	Holder(stack string) string
 	// Environment is the one that the stack is deployed with by itself; empty
 	// for the top level of its pipeline.yaml.
 	Environment(stack string) string

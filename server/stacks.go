@@ -129,8 +129,21 @@ func (s *Server) viewStacks(ctx context.Context, names []string) ([]*stackView, 
 		v.Environment = s.Stacks.Environment(v.Name)
 		v.Health = s.Stacks.Health(ctx, v.Name)
 		v.Readings = viewReadings(s.Stacks.Readings(v.Name))
+		if holder := s.Stacks.Holder(v.Name); holder != "" && v.Warning == "" {
+			v.Warning = s.heldBy(holder, v.Name)
+		}
 	}
 	return views, nil
+}
+
+// heldBy says who has a stack's project. That is news to nobody but who asks:
+// it is not stored.
+func (s *Server) heldBy(holder, stack string) string {
+	who := "stack " + holder
+	if e := s.Stacks.Environment(holder); e != "" {
+		who = fmt.Sprintf("%s (stack %s)", e, holder)
+	}
+	return fmt.Sprintf("%s holds the project now; `deployer deploy %s` takes it over", who, stack)
 }
 
 // lastRun returns the newest run of a stack that was for the stack itself, not

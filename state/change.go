@@ -42,8 +42,12 @@ type Changes struct {
 type ServiceChange struct {
 	Name   string        `json:"name"`
 	Action ServiceAction `json:"action"`
-	Why    string        `json:"why,omitempty"` // "image", "environment DB_HOST, mounts"; never a secret value
+	Why    string        `json:"why,omitempty"` // "image", "environment DB_HOST, mounts"; never a secret value. Of one that is kept: what it gets more or less of.
 }
+
+// Changes reports whether anything happens to the service: where the
+// containers that are there are kept, there may be more or fewer of them.
+func (s ServiceChange) Changes() bool { return s.Action != ActionKeep || s.Why != "" }
 
 // An ImageChange is another image of a service; one side is empty where the
 // service is new or goes.
@@ -93,10 +97,10 @@ type LineChange struct {
 	Text string     `json:"text"`
 }
 
-// Empty reports whether every service is kept.
+// Empty reports whether every service is kept as it is.
 func (c *Changes) Empty() bool {
 	for _, s := range c.Services {
-		if s.Action != ActionKeep {
+		if s.Changes() {
 			return false
 		}
 	}

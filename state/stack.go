@@ -20,6 +20,7 @@ type Stack struct {
 	Judged      *Judgement   `json:"judged,omitempty"`   // of the last commit of the branch that a run ended on
 	Readings    []Reading    `json:"readings,omitempty"` // of the monitor, as they last changed
 	Alarms      []Reading    `json:"alarms,omitempty"`   // of containers that are down, until they are well
+	Left        *Left        `json:"left,omitempty"`     // what a failed run has left down, as it said itself
 	Schedule    *Schedule    `json:"schedule,omitempty"`
 	Stopped     *Stopped     `json:"stopped,omitempty"`
 	Warning     string       `json:"warning,omitempty"`   // what a person should know of its place in the repository
@@ -50,6 +51,13 @@ type Reading struct {
 type Measure struct {
 	Name  string // of a metric: certificate_days_left, volume_used_bytes
 	Value float64
+}
+
+// Left is what a failed run has left down, until it is well.
+type Left struct {
+	Run    string   `json:"run"`
+	Looked bool     `json:"looked,omitempty"` // since the run; before that it is all that is down
+	Units  []string `json:"units,omitempty"`  // containers, by service and number
 }
 
 // A Schedule is when the live release wants backups.

@@ -105,6 +105,9 @@ func (s Spec) decode(d *decoder) (Check, common) {
 // Title is a short label before any variable is filled in.
 func (s Spec) Title() string { return s.title(noVariables) }
 
+// Kind is the name of the check.
+func (s Spec) Kind() string { return s.kind }
+
 // TitleIn is Title with the variables of env filled in, the secret ones redacted.
 func (s Spec) TitleIn(env *secrets.Env) string { return s.title(lookupIn(env)) }
 

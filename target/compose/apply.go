@@ -137,7 +137,8 @@ func waits(c project.Container) bool {
 func (a *application) describe() string {
 	var parts []string
 	for _, c := range a.changes {
-		if c.Action == state.ActionKeep || c.Action == state.ActionRemove && !a.options.RemoveOrphans {
+		_, wanted := a.want.Services[c.Name]
+		if !c.Changes() || !wanted && !a.options.RemoveOrphans {
 			continue
 		}
 		parts = append(parts, fmt.Sprintf("%s %s (%s)", c.Action, c.Name, c.Why))

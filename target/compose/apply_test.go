@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -96,6 +97,43 @@ func TestOnlyTheChangedServiceIsRecreatedAndGoesBack(t *testing.T) {
 	back := r.containers()
 	if back["web-1"].Hash != before["web-1"].Hash || back["api-1"].ID != before["api-1"].ID {
 		t.Error("the way back did not lead to the first release, or touched what had not changed")
+	}
+}
+
+// More or fewer of the same keep what is there, and what is tied to it.
+func TestAnotherCountKeepsTheContainersThatAreThere(t *testing.T) {
+	r := newRig(t)
+	text := func(n int) *project.Project {
+		return r.resolve(fmt.Sprintf("services:\n  web: {image: IMAGE, scale: %d, stop_grace_period: 1s}\n  side: {image: IMAGE, command: [sleep], network_mode: \"service:web\", stop_grace_period: 1s}\n", n))
+	}
+	r.mustApply(text(1))
+	before := r.containers()
+	changes := r.plan(text(3))
+	if c := changes["web"]; c.Action != state.ActionKeep || c.Why != "replicas 1 → 3" || changes["side"].Changes() {
+		t.Errorf("plan: %+v", changes)
+	}
+	if (&state.Changes{Services: []state.ServiceChange{changes["web"]}}).Empty() {
+		t.Error("that is nothing to deploy")
+	}
+	r.mustApply(text(3))
+	r.same(before, "web-1", "side-1")
+	if now := r.containers(); len(now) != 4 {
+		t.Errorf("%v", now)
+	}
+	if c := r.plan(text(3)); c["web"].Changes() {
+		t.Errorf("plan after the apply: %+v", c)
+	}
+	before = r.containers()
+	if c := r.plan(text(2)); c["web"].Action != state.ActionKeep || c["web"].Why != "replicas 3 → 2" {
+		t.Errorf("plan: %+v", c)
+	}
+	// Also where containers of services that are gone are kept.
+	if err := r.Apply(t.Context(), text(2), project.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.same(before, "web-1", "web-2", "side-1")
+	if now := r.containers(); len(now) != 3 {
+		t.Errorf("%v", now)
 	}
 }
 

@@ -11,30 +11,45 @@ import (
 	"github.com/docker/compose/v5/pkg/api"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
+	"golang.org/x/sync/errgroup"
 
 	"deployer/project"
 )
 
+// inspectLimit is for the answer about one container: an Engine that hangs with
+// one of them, as on a mount that does not answer, keeps the others unseen no
+// longer.
+const (
+	inspectLimit  = 5 * time.Second
+	inspectAtOnce = 8
+)
+
 // Conditions says how each container of a project is. One that is removed
-// meanwhile is left out.
+// meanwhile is left out, and one that the Engine hangs with is silent.
 func (t *Target) Conditions(ctx context.Context, projectName string) ([]project.Condition, error) {
 	have, err := t.Containers(ctx, projectName)
 	if err != nil {
 		return nil, err
 	}
+	found := make([]*project.Condition, len(have))
+	group, asking := errgroup.WithContext(ctx)
+	group.SetLimit(inspectAtOnce)
+	for i, c := range have {
+		group.Go(func() (err error) {
+			found[i], err = t.conditionOf(asking, c, awaitedBy(have, c.Service))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	var out []project.Condition
 	ended := false
-	for _, c := range have {
-		inspected, err := t.engine.ContainerInspect(ctx, c.ID)
-		if cerrdefs.IsNotFound(err) {
-			continue
+	for _, c := range found {
+		if c != nil {
+			ended = ended || c.State == container.StateExited
+			out = append(out, *c)
 		}
-		if err != nil {
-			return nil, t.reached(fmt.Errorf("container %s: %w", c.Name, err))
-		}
-		found := conditionOf(c, inspected, awaitedBy(have, c.Service))
-		ended = ended || found.State == container.StateExited
-		out = append(out, found)
 	}
 	if !ended {
 		return out, nil
@@ -46,7 +61,24 @@ func (t *Target) Conditions(ctx context.Context, projectName string) ([]project.
 	return out, err
 }
 
-func conditionOf(c project.Container, i container.InspectResponse, awaited bool) project.Condition {
+// conditionOf asks for one container; nil where it is gone.
+func (t *Target) conditionOf(ctx context.Context, c project.Container, awaited bool) (*project.Condition, error) {
+	limited, done := context.WithTimeout(ctx, inspectLimit)
+	defer done()
+	inspected, err := t.engine.ContainerInspect(limited, c.ID)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return nil, nil
+	case err != nil && limited.Err() != nil && ctx.Err() == nil:
+		return &project.Condition{Container: c, Silent: true}, nil
+	case err != nil:
+		return nil, t.reached(fmt.Errorf("container %s: %w", c.Name, err))
+	}
+	found := conditionFrom(c, inspected, awaited)
+	return &found, nil
+}
+
+func conditionFrom(c project.Container, i container.InspectResponse, awaited bool) project.Condition {
 	out := project.Condition{Container: c, EndsByItself: awaited}
 	out.State, out.ExitCode, out.Restarts, out.OOMKilled = i.State.Status, i.State.ExitCode, i.RestartCount, i.State.OOMKilled
 	out.Error = i.State.Error

@@ -117,6 +117,32 @@ func TestConditionSaysWhatTheHealthCheckSaid(t *testing.T) {
 	}
 }
 
+// An Engine hangs with one container; of the others it answers as ever.
+func TestConditionOfAContainerThatTheEngineHangsWith(t *testing.T) {
+	r := newRig(t)
+	r.mustApply(r.resolve("services:\n  web: {image: IMAGE}\n  worker: {image: IMAGE, restart: always}\n"))
+	web := r.containers()["web-1"].ID
+	target, _ := behind(t, func(proxy http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasSuffix(req.URL.Path, "/containers/"+web+"/json") {
+				<-req.Context().Done()
+				return
+			}
+			proxy.ServeHTTP(w, req)
+		})
+	})
+	started := time.Now()
+	all, err := target.Conditions(t.Context(), r.name)
+	if err != nil || len(all) != 2 || time.Since(started) > 2*inspectLimit {
+		t.Fatalf("%+v, %v after %s", all, err, time.Since(started))
+	}
+	for _, c := range all {
+		if hangs := c.Service == "web"; c.Silent != hangs || c.State != "running" || !hangs && c.RestartPolicy != "always" {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 func TestEventsNameTheProjectAndEndWithTheEngine(t *testing.T) {
 	r := newRig(t)
 	proxied, cut := behindProxy(t, r)
@@ -175,6 +201,12 @@ func wait[T any](t *testing.T, c <-chan T) (v T) {
 // can be cut.
 func behindProxy(t *testing.T, r *rig) (target *Target, cut func()) {
 	t.Helper()
+	return behind(t, func(proxy http.Handler) http.Handler { return proxy })
+}
+
+// behind is a target that reaches the Engine through a handler.
+func behind(t *testing.T, through func(proxy http.Handler) http.Handler) (target *Target, cut func()) {
+	t.Helper()
 	engine := enginetest.Client(t)
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	proxy.FlushInterval = -1
@@ -186,7 +218,7 @@ func behindProxy(t *testing.T, r *rig) (target *Target, cut func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: proxy}
+	server := &http.Server{Handler: through(proxy)}
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(func() { _ = server.Close() })
 	if target, err = New(Options{Host: "unix://" + socket}); err != nil {

@@ -54,9 +54,9 @@ func settledOf(changes []state.ServiceChange, have []project.Container, foreign 
 		}
 		switch {
 		case !others || differ:
-		case change.Action == state.ActionKeep:
+		case !change.Changes():
 			settled = append(settled, change.Name)
-		case change.Action == state.ActionRecreate && (change.Why == notRunning || strings.HasPrefix(change.Why, otherCount)):
+		case change.Why == notRunning || strings.HasPrefix(change.Why, otherCount):
 			counted = append(counted, change.Name)
 		}
 	}

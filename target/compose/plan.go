@@ -17,7 +17,8 @@ import (
 // Plan says what Apply would do to each service, given the containers that
 // were observed: those of the project by name, then those to remove. It asks
 // the Engine of containers that deployer has not made, and nothing else. A service that has only to be started again counts as
-// recreated. Containers of services that the project no longer has are listed
+// recreated; one that is to have more containers, or fewer, is kept, with how many
+// as the reason. Containers of services that the project no longer has are listed
 // as removed, whatever ApplyOptions.RemoveOrphans will say.
 func (t *Target) Plan(ctx context.Context, p *project.Project, observed []project.Container) ([]state.ServiceChange, error) {
 	if err := t.spareProject(ctx, p.Name); err != nil {
@@ -74,6 +75,7 @@ func byService(observed []project.Container) map[string][]project.Container {
 const (
 	sharesWith = "shares a namespace or volumes with "
 	otherCount = "replicas "
+	noneLeft   = " → 0"
 	notRunning = "not running"
 )
 
@@ -98,6 +100,10 @@ func (c *comparison) decide(name string) (state.ServiceChange, error) {
 	case why == "":
 	case len(c.have[name]) == 0:
 		change.Action, change.Why = state.ActionCreate, "new service"
+	case strings.HasSuffix(why, noneLeft) && strings.HasPrefix(why, otherCount):
+		change.Action, change.Why = state.ActionRemove, why
+	case strings.HasPrefix(why, otherCount):
+		change.Why = why // those that are there stay
 	default:
 		change.Action, change.Why = state.ActionRecreate, why
 	}
