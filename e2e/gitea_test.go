@@ -28,9 +28,9 @@ type forged struct {
 const inGitea = "/repos/ops/infra"
 
 // atGitea moves the product to a new Gitea: it clones, writes statuses and
-// comments with tokens of a user of its own, and has a webhook there, whose
-// content is json or form.
-func atGitea(t *testing.T, content string) *forged {
+// comments with tokens of a user of its own, and has a webhook there for
+// these events, whose content is json or form.
+func atGitea(t *testing.T, content string, events ...string) *forged {
 	t.Helper()
 	g := giteatest.Start(t)
 	f := &forged{product: newProduct(t), gitea: g, ops: g.User("ops"), bot: g.User("deployer")}
@@ -47,7 +47,7 @@ func atGitea(t *testing.T, content string) *forged {
 	f.edit("    poll: 0\n", fmt.Sprintf("    poll: 0\n    forge: {api: %q, token_file: %s}\n", g.URL, f.Path("forge.token")))
 	f.mustReload()
 	g.Must(f.token, http.MethodPost, inGitea+"/hooks", map[string]any{
-		"type": "gitea", "active": true, "events": []string{"push", "pull_request"},
+		"type": "gitea", "active": true, "events": events,
 		"config": map[string]string{"url": f.URL + "/hooks/config", "content_type": content, "secret": f.Keys["hook"]},
 	}, nil)
 	return f
@@ -149,11 +149,33 @@ func (f *forged) merge(pull int) (commit string) {
 	return merged.Commit
 }
 
+// everything is what a webhook can be sent of what happens here.
+var everything = []string{"create", "delete", "issues", "issue_comment", "push", "pull_request", "pull_request_review", "release", "repository", "status"}
+
+// tookAll fails the test where a delivery was not taken, what deployer's own
+// comments and statuses set off included, or none of one of the events came.
+func (f *forged) tookAll(events ...string) {
+	f.t.Helper()
+	came := map[string]bool{}
+	for _, d := range f.ops.Webhook("infra", 1).Deliveries() {
+		came[d.Event] = true
+		away := d.Status == "0" || d.Status == "" // stopped, or not asked yet
+		if d.Status != "200" && d.Status != "202" && !away {
+			f.t.Errorf("a delivery was not taken: %+v", d)
+		}
+	}
+	for _, event := range events {
+		if !came[event] {
+			f.t.Errorf("no %s came, but %v", event, came)
+		}
+	}
+}
+
 // At a real Gitea a push, a bad push and a pull request show what became of
 // them, with a token that may do what deployer.yaml says and no more.
 func TestARealGiteaShowsWhatBecameOfAPush(t *testing.T) {
 	t.Parallel()
-	f := atGitea(t, "json")
+	f := atGitea(t, "json", everything...)
 	image := f.Image()
 	good, run := f.pushed("good", oneService(image, "one"))
 	producttest.MustEnd(t, run, state.RunSucceeded)
@@ -171,6 +193,7 @@ func TestARealGiteaShowsWhatBecameOfAPush(t *testing.T) {
 	f.marked(bad, deploys, "failure", "rolled back to "+good[:7])
 	mended, run := f.pushed("mended", and(oneService(image, "one"), gittest.Files{"pipeline.yaml": gittest.Removed()}))
 	producttest.MustEnd(t, run, state.RunUnchanged)
+	f.marked(mended, deploys, "success", "")
 
 	// The first that it writes after a start is the plan.
 	f.Stop()
@@ -196,13 +219,14 @@ func TestARealGiteaShowsWhatBecameOfAPush(t *testing.T) {
 	f.commented(pull, "Merging this would")
 	f.gitea.Must(f.token, http.MethodDelete, inGitea+"/branches/dropped", nil, nil)
 	f.commented(pull, "**Closed** without a merge")
+	f.tookAll("push", "pull_request", "issue_comment", "status", "create", "delete")
 }
 
 // What a person sends from the webhook's page to try it says what it came to,
 // and deploys nothing twice.
 func TestARealGiteaSendsDeliveriesAgain(t *testing.T) {
 	t.Parallel()
-	f := atGitea(t, "form")
+	f := atGitea(t, "form", "push", "pull_request")
 	commit, run := f.pushed("one", oneService(f.Image(), "one"))
 	producttest.MustEnd(t, run, state.RunSucceeded)
 	page := f.ops.Webhook("infra", 1)
@@ -248,7 +272,7 @@ func TestARealGiteaSendsDeliveriesAgain(t *testing.T) {
 // What doctor says of a token is what Gitea then does, and it writes nothing.
 func TestDoctorKnowsWhatATokenOfARealGiteaMayDo(t *testing.T) {
 	t.Parallel()
-	f := atGitea(t, "json")
+	f := atGitea(t, "json", "push")
 	f.Repo.Commit("main", "one", oneService(f.Image(), "one"))
 	f.Repo.Git("push", "-q", f.push, "main")
 	commit := f.Repo.Tip("main")

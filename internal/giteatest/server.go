@@ -37,7 +37,8 @@ func Start(t testing.TB) *Server {
 	s := &Server{t: t, program: enginetest.Tool(t, "gitea"), log: &lockedBuffer{}}
 	dir, port := t.TempDir(), freePort(t)
 	s.URL, s.config = fmt.Sprintf("http://127.0.0.1:%d", port), filepath.Join(dir, "app.ini")
-	if err := os.WriteFile(s.config, []byte(settings(dir, sources(t, s.program), port)), 0o600); err != nil {
+	// The folder of its templates and texts is where scripts/tool puts it.
+	if err := os.WriteFile(s.config, []byte(settings(dir, s.program+".files", port)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := s.command("web")
@@ -62,13 +63,6 @@ func Start(t testing.TB) *Server {
 	s.ready(exited)
 	s.admin = s.begin()
 	return s
-}
-
-// sources is the folder of the templates and texts that the program reads:
-// those of the module that it is built from.
-func sources(t testing.TB, program string) string {
-	t.Helper()
-	return program + ".files"
 }
 
 func (s *Server) command(args ...string) *exec.Cmd {

@@ -34,6 +34,7 @@ PASSWORD_HASH_ALGO = pbkdf2$1000$50
 
 [webhook]
 ALLOWED_HOST_LIST = loopback
+PAGING_NUM = 100
 
 [log]
 MODE = console
