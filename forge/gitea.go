@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Gitea keeps descriptions and comments as text without a limit; these keep
@@ -77,20 +78,51 @@ func (g *gitea) self(ctx context.Context) (string, error) {
 	})
 }
 
-// Examine asks what the token's user may do to the repository; the scopes of
-// the token itself are not told.
+// Examine asks what the token's user may do to the repository, and tries the
+// scopes of the token itself.
 func (g *gitea) Examine(ctx context.Context) (Standing, error) {
 	var repo struct {
 		Permissions *struct {
 			Push bool `json:"push"`
 		} `json:"permissions"`
 	}
-	s := Standing{Needs: g.scope, Unproven: unproven}
+	s := Standing{Needs: g.scope}
 	_, err := g.call(ctx, "look at the repository", http.MethodGet, g.repo, nil, &repo)
-	if err == nil && repo.Permissions != nil && !repo.Permissions.Push {
+	if err != nil {
+		return s, err
+	}
+	if repo.Permissions != nil && !repo.Permissions.Push {
 		s.Lacks = append(s.Lacks, "the right to write to the repository")
 	}
-	return s, err
+	for _, scope := range []string{"write:repository", "write:issue"} {
+		allowed, err := g.allows(ctx, scope)
+		if err != nil {
+			s.Unproven = unproven
+		} else if !allowed {
+			s.Lacks = append(s.Lacks, "the scope "+scope)
+		}
+	}
+	return s, nil
+}
+
+// allows tries a scope with a write that no server can take: what it writes to
+// is not there, and the content is no object. Gitea looks at the scopes of the
+// token before either.
+func (g *gitea) allows(ctx context.Context, scope string) (bool, error) {
+	method, path := http.MethodPost, g.repo+"/statuses/"+strings.Repeat("0", 40)
+	if scope == "write:issue" {
+		method, path = http.MethodPatch, g.repo+"/issues/comments/0"
+	}
+	_, err := g.call(ctx, "try the scope "+scope, method, path, "nothing", nil)
+	switch {
+	case isRefusal(err, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity):
+		return true, nil
+	case isRefusal(err, http.StatusForbidden) && strings.Contains(err.Error(), "required scope"):
+		return false, nil
+	case err == nil:
+		return false, errors.New("it was taken")
+	}
+	return false, err
 }
 
 // comments reads page by page, though the versions of today give all of them

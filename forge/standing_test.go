@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// said is what a forge answers to the looks of Examine, by path.
+// said is what a forge answers to the looks of Examine, by path; to what is no
+// look, by method and path.
 type said map[string]struct {
 	code   int
 	header map[string]string
@@ -19,14 +20,18 @@ type said map[string]struct {
 func (s said) serve(t *testing.T, p provider) Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.EscapedPath()
 		if r.Method != http.MethodGet {
-			t.Errorf("it sends %s %s", r.Method, r.URL)
+			path = r.Method + " " + path
 		}
 		if !p.auth(r) {
 			refuse(w, http.StatusUnauthorized, "Bad credentials")
 			return
 		}
-		answer, ok := s[r.URL.EscapedPath()]
+		answer, ok := s[path]
+		if !ok && r.Method != http.MethodGet {
+			t.Errorf("it sends %s", path)
+		}
 		if !ok {
 			refuse(w, http.StatusNotFound, "Not Found")
 			return
@@ -62,6 +67,9 @@ func TestWhatATokenMayDo(t *testing.T) {
 		writable = "/rest/api/latest/repos"
 		azure    = "/acme/My%20Project/_apis/git/repositories/infra"
 		whose    = "/acme/_apis/connectionData"
+		mark     = "POST " + gitea + "/statuses/0000000000000000000000000000000000000000" // of no commit
+		edit     = "PATCH " + gitea + "/issues/comments/0"
+		lacking  = `{"message": "token does not have at least one of required scope(s), required=[write:repository], token scope=read:repository"}`
 	)
 	scoped := func(scopes string) map[string]string { return map[string]string{"X-OAuth-Scopes": scopes} }
 	user := map[string]string{"X-AUSERNAME": "deployer"}
@@ -86,10 +94,15 @@ func TestWhatATokenMayDo(t *testing.T) {
 		"GitLab, reporter, reads":     {forge: "gitlab", said: said{gitlab: {body: `{"permissions": {"project_access": {"access_level": 20}}}`}, self: {body: `{"scopes": ["read_api"]}`}}, lacks: "the role Developer, the scope api"},
 		"GitLab, OAuth":               {forge: "gitlab", said: said{gitlab: {body: `{"permissions": {"group_access": {"access_level": 40}}}`}}, unproven: "only the first one shows"},
 		"GitLab, administrator":       {forge: "gitlab", said: said{gitlab: {body: `{"permissions": {"project_access": null, "group_access": null}}`}, self: {body: `{"scopes": ["api"]}`}}, unproven: "the role of"},
-		"Gitea":                       {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": true}}`}}, unproven: "only the first one shows"},
-		"Gitea, reader":               {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": false}}`}}, lacks: "the right to write", unproven: "only the first one shows"},
+		"Gitea":                       {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 422}, edit: {code: 422}}},
+		"Gitea, no content first":     {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 404}, edit: {code: 404}}},
+		"Gitea, reader":               {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": false}}`}, mark: {code: 403, body: `{"message": "user should have a permission to write to a repo"}`}, edit: {code: 422}}, lacks: "the right to write", unproven: "only the first one shows"},
+		"Gitea, reads":                {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 403, body: lacking}, edit: {code: 403, body: lacking}}, lacks: "the scope write:repository, the scope write:issue"},
+		"Gitea, no comments":          {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 422}, edit: {code: 403, body: lacking}}, lacks: "the scope write:issue"},
+		"Gitea, archived":             {forge: "gitea", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 422}, edit: {code: 423}}, unproven: "only the first one shows"},
 		"Gitea, no scope":             {forge: "gitea", said: said{gitea: {code: 403, body: `{"message": "token does not have at least one of required scope(s): [read:repository]"}`}}, refused: "lacks a right: it needs write:repository"},
-		"Forgejo":                     {forge: "forgejo", said: said{gitea: {body: `{"permissions": {"push": true}}`}}, unproven: "only the first one shows"},
+		"Forgejo":                     {forge: "forgejo", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 422}, edit: {code: 422}}},
+		"Forgejo, reads":              {forge: "forgejo", said: said{gitea: {body: `{"permissions": {"push": true}}`}, mark: {code: 403, body: `{"message": "token does not have at least one of required scope(s): [write:repository]"}`}, edit: {code: 422}}, lacks: "the scope write:repository"},
 		"Bitbucket":                   {forge: "bitbucket", said: said{cloud: {header: scoped("repository:write, pullrequest:write"), body: `{}`}}},
 		"Bitbucket, API token":        {forge: "bitbucket", said: said{cloud: {header: scoped("write:repository:bitbucket, write:pullrequest:bitbucket"), body: `{}`}}},
 		"Bitbucket, no pull requests": {forge: "bitbucket", said: said{cloud: {header: scoped("repository:write"), body: `{}`}}, lacks: "“Pull requests: write”"},

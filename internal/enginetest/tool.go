@@ -11,8 +11,8 @@ import (
 )
 
 // Tool returns the path of a real program that tests work with, at the version
-// that scripts/tool pins. It is built once for all clones; that of Traefik
-// takes many minutes.
+// that scripts/tool pins. It is built once for all clones; those of
+// Traefik and Gitea take many minutes.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	root, err := moduleRoot()
