@@ -111,12 +111,8 @@ func TestContainersThatGoDownAreTold(t *testing.T) {
 // as down, and no other.
 func (p *product) showsDown(services ...string) {
 	p.t.Helper()
-	var stack struct {
-		Readings []struct{ Check, Status, Message string }
-	}
-	p.Call("viewer", http.MethodGet, "/api/v1/stacks/"+p.Stack, nil, &stack)
 	var down []string
-	for _, r := range stack.Readings {
+	for _, r := range p.readings() {
 		down = append(down, r.Check)
 	}
 	for _, s := range services {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,20 @@ import (
 	"deployer/internal/producttest"
 	"deployer/state"
 )
+
+type reading struct {
+	Check, Status, Message, Hint string
+	At                           time.Time
+	Measure                      struct{ Value float64 }
+}
+
+// readings are what the API says of the live release's checks and containers.
+func (p *product) readings() []reading {
+	p.t.Helper()
+	var stack struct{ Readings []reading }
+	p.Call("viewer", http.MethodGet, "/api/v1/stacks/"+p.Stack, nil, &stack)
+	return stack.Readings
+}
 
 // A service that dies long after its deploy becomes one run and one message;
 // so does that it is up again.
@@ -32,6 +47,9 @@ func TestMonitorTellsPeople(t *testing.T) {
 	producttest.MustEnd(t, run, state.RunSucceeded)
 	box.holds(1, "is live and was verified", "/runs/"+run.ID)
 
+	p.Eventually(time.Minute, "the monitor has looked", func() bool {
+		return slices.ContainsFunc(p.readings(), func(r reading) bool { return r.Check == "containers" && r.Status == "passed" })
+	})
 	id := p.Containers()["web"]
 	if err := p.Engine.ContainerKill(t.Context(), id, "KILL"); err != nil {
 		t.Fatal(err)

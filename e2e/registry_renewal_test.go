@@ -48,15 +48,3 @@ func TestRegistryCertificateIsRenewed(t *testing.T) {
 	})
 }
 
-type reading struct {
-	Check, Status, Message string
-	At                     time.Time
-	Measure                struct{ Value float64 }
-}
-
-func (s *registryStack) readings() []reading {
-	s.t.Helper()
-	var stack struct{ Readings []reading }
-	s.Call("viewer", "GET", "/api/v1/stacks/"+s.Stack, nil, &stack)
-	return stack.Readings
-}
