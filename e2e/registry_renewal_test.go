@@ -47,4 +47,3 @@ func TestRegistryCertificateIsRenewed(t *testing.T) {
 		return false
 	})
 }
-
